@@ -1,0 +1,214 @@
+"""What was served and what users said of it, as it lies on the log. Door. Pure.
+
+    Event
+    ├── Completion       one answer served
+    ├── Verdict          what a user said of it
+    │   ├── Thumb  Comparison  Correction  Outcome  Retraction
+    ├── Forget           a user who is to be left out of all later rounds
+    └── DeadLetter       a record that nobody could read, and why
+
+Every record carries its `kind` and its schema version `v`. Decoding is strict: what is not
+understood is refused with a message that names the field, so that a reader can go on.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+User = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=200_000)]
+
+# A completion's group is its id up to the dot: `chatcmpl-7f.1` is the second answer to the
+# request `chatcmpl-7f`.
+GROUP_END = "."
+BASE = "base"  # the adapter's name where no adapter is on
+
+
+class BadEvent(ValueError):
+    """A record that cannot be read; the message names the field and what was expected."""
+
+
+class Event(BaseModel):
+    """A frozen word of the log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    kind: str
+    v: Literal[1] = 1
+    at: AwareDatetime
+
+
+class Completion(Event):
+    """One answer served: prompt, answer, and how it was sampled."""
+
+    kind: Literal["completion"] = "completion"
+    id: Id
+    conversation: Id | None = None
+    user: User
+    app: Id | None = None
+    adapter: Id
+    split_revision: Annotated[int, Field(ge=0)] | None = None  # None: the caller named the adapter
+    messages: tuple[dict[str, JsonValue], ...]
+    answer: Text
+    prompt_ids: tuple[int, ...]
+    answer_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]  # of answer_ids under `adapter`, before temperature and top_p
+    parameters: dict[str, JsonValue]
+    finish_reason: str | None
+    first_token_seconds: Annotated[float, Field(ge=0)] | None = None
+    total_seconds: Annotated[float, Field(ge=0)]
+    error: str | None = None
+
+    @model_validator(mode="after")
+    def _one_logprob_per_token(self) -> Self:
+        if len(self.logprobs) != len(self.answer_ids):
+            raise ValueError(
+                f"logprobs has {len(self.logprobs)} entries; expected one per answer id, "
+                f"{len(self.answer_ids)}"
+            )
+        return self
+
+
+class Verdict(Event):
+    """What a user said of a completion. May arrive before it, late, or twice."""
+
+    key: Id  # the idempotency key: of several verdicts with one key, the earliest counts
+    completion_id: Id
+    user: User | None = None  # None: whoever asked for the completion
+
+    @property
+    def slot(self) -> str:
+        """What the verdict speaks of: a later one in the same slot replaces the earlier."""
+        return self.kind
+
+
+class Thumb(Verdict):
+    kind: Literal["thumb"] = "thumb"
+    up: bool
+    comment: Annotated[str, Field(max_length=4000)] | None = None
+
+
+class Comparison(Verdict):
+    """`completion_id` (A) against `other_id` (B), two answers to one request."""
+
+    kind: Literal["comparison"] = "comparison"
+    other_id: Id
+    winner: Literal["a", "b", "tie", "both_bad"]
+
+    @model_validator(mode="after")
+    def _two_of_one_group(self) -> Self:
+        if group_of(self.completion_id) != group_of(self.other_id):
+            raise ValueError(
+                f"other_id {self.other_id!r} is of another request than {self.completion_id!r}"
+            )
+        if self.completion_id == self.other_id:
+            raise ValueError(f"other_id is {self.other_id!r}, the same as completion_id")
+        return self
+
+
+class Correction(Verdict):
+    """The answer that the user wrote in the model's place."""
+
+    kind: Literal["correction"] = "correction"
+    text: Annotated[str, Field(min_length=1, max_length=200_000)]
+
+
+class Outcome(Verdict):
+    """A number the app measured later, such as resolved=1."""
+
+    kind: Literal["outcome"] = "outcome"
+    name: Id
+    value: float
+
+    @property
+    def slot(self) -> str:
+        return outcome_slot(self.name)
+
+
+class Retraction(Verdict):
+    """Takes back what the same user said before in the slot `of`."""
+
+    kind: Literal["retraction"] = "retraction"
+    of: Annotated[str, Field(pattern=r"^(thumb|comparison|correction|outcome:.+)$")]
+
+    @property
+    def slot(self) -> str:
+        return self.of
+
+
+class Forget(Event):
+    kind: Literal["forget"] = "forget"
+    user: User
+
+
+class DeadLetter(Event):
+    """`raw` is the record as it was, in base64."""
+
+    kind: Literal["dead_letter"] = "dead_letter"
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    reason: str
+    raw: str
+
+
+E = TypeVar("E", bound=Event)
+VERDICTS: tuple[type[Event], ...] = (Thumb, Comparison, Correction, Outcome, Retraction, Forget)
+
+
+def group_of(completion_id: str) -> str:
+    """The request that a completion answers: the key of it and its verdicts on the log."""
+    return completion_id.split(GROUP_END, 1)[0]
+
+
+def outcome_slot(name: str) -> str:
+    return f"outcome:{name}"
+
+
+def encode(event: Event) -> bytes:
+    return event.model_dump_json().encode()
+
+
+def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:
+    """The event in `raw`, which must be of one of these kinds."""
+    known = {kind.model_fields["kind"].default: kind for kind in kinds}
+    head = _head(raw)
+    kind = known.get(head.get("kind")) if isinstance(head.get("kind"), str) else None
+    if kind is None:
+        raise BadEvent(f"kind is {head.get('kind')!r}; expected one of {', '.join(known)}")
+    if head.get("v") != 1:
+        raise BadEvent(f"v is {head.get('v')!r}; this version reads v 1")
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        raise BadEvent(f"{head['kind']}: {first_complaint(error)}") from error
+
+
+def _head(raw: bytes) -> dict[str, Any]:
+    try:
+        head = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadEvent(f"not JSON: {error}") from error
+    if not isinstance(head, dict):
+        raise BadEvent(f"a JSON {type(head).__name__}; expected an object")
+    return head
+
+
+def first_complaint(error: ValidationError) -> str:
+    """`field: what was wrong (got value)`, of the first field that is wrong."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    got = repr(first["input"])
+    short = got if len(got) <= 80 else got[:77] + "..."
+    return f"{field}: {first['msg']} (got {short})" if field else first["msg"]

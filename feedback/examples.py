@@ -1,0 +1,193 @@
+"""The examples folder: settled verdicts with their completions, as Parquet. Door.
+
+A file holds what one batch of the worker settled; its name and metadata say how far in the log
+that batch reached. The same positions in give the same bytes out. A row that settles what an
+earlier row settled replaces it.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# How far in the log: `topic/partition` to the offset of the first record not yet taken in.
+Watermark = dict[str, int]
+_TOPICS = ("completions", "verdicts")
+
+
+class Identity(NamedTuple):
+    completion_id: str
+    slot: str
+    rater: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A completion with one settled verdict; `weight` is how much it counts, 0 is quarantined."""
+
+    completion_id: str
+    conversation: str | None
+    user: str
+    app: str | None
+    adapter: str
+    split_revision: int | None
+    messages: str  # JSON, as the app sent them
+    answer: str
+    prompt_ids: list[int]
+    answer_ids: list[int]
+    logprobs: list[float]
+    parameters: str  # JSON
+    finish_reason: str | None
+    completed_at: datetime
+    slot: str  # thumb, comparison, correction or outcome:NAME
+    rater: str
+    retracted: bool
+    up: bool | None
+    correction: str | None
+    value: float | None
+    winner: str | None
+    rival_id: str | None
+    rival_adapter: str | None
+    rival_answer: str | None
+    rival_answer_ids: list[int] | None
+    rival_logprobs: list[float] | None
+    weight: float
+    verdict_key: str
+    judged_at: datetime
+    partition: int
+    offset: int  # of the verdict in its partition
+
+    @property
+    def identity(self) -> Identity:
+        """Rows of one identity speak of the same thing; the newest holds."""
+        return Identity(self.completion_id, self.slot, self.rater)
+
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+SCHEMA = pa.schema(
+    [
+        ("completion_id", pa.string()),
+        ("conversation", pa.string()),
+        ("user", pa.string()),
+        ("app", pa.string()),
+        ("adapter", pa.string()),
+        ("split_revision", pa.int64()),
+        ("messages", pa.string()),
+        ("answer", pa.string()),
+        ("prompt_ids", pa.list_(pa.int32())),
+        ("answer_ids", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float64())),
+        ("parameters", pa.string()),
+        ("finish_reason", pa.string()),
+        ("completed_at", _INSTANT),
+        ("slot", pa.string()),
+        ("rater", pa.string()),
+        ("retracted", pa.bool_()),
+        ("up", pa.bool_()),
+        ("correction", pa.string()),
+        ("value", pa.float64()),
+        ("winner", pa.string()),
+        ("rival_id", pa.string()),
+        ("rival_adapter", pa.string()),
+        ("rival_answer", pa.string()),
+        ("rival_answer_ids", pa.list_(pa.int32())),
+        ("rival_logprobs", pa.list_(pa.float64())),
+        ("weight", pa.float64()),
+        ("verdict_key", pa.string()),
+        ("judged_at", _INSTANT),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+    ]
+)
+
+
+class Batch(NamedTuple):
+    """One file: the log up to `end` settled these examples."""
+
+    end: Watermark
+    path: Path
+
+
+class Dataset(NamedTuple):
+    """Examples in the order they settled, how far they reach, and a digest of the rows."""
+
+    examples: list[Example]
+    watermark: Watermark
+    digest: str
+
+
+def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) -> Path:
+    """Write what one partition's log from `start` to `end` settled, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _file_name(end)
+    table = pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
+    draft = path.with_suffix(".tmp")
+    with draft.open("wb") as file:
+        marked = table.replace_schema_metadata({b"start": json.dumps(start).encode()})
+        pq.write_table(marked, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    return path
+
+
+def batches(folder: Path, after: Watermark | None = None) -> list[Batch]:
+    """The files that reach beyond `after`, in the order of the log. Opens none of them."""
+    found = [Batch(_end(path), path) for path in sorted(folder.glob("*.parquet"))]
+    return [batch for batch in found if _reaches_beyond(batch.end, after or {})]
+
+
+def start(batch: Batch) -> Watermark:
+    """Where in the log the batch began."""
+    place: Watermark = json.loads(pq.read_schema(batch.path).metadata[b"start"])
+    return place
+
+
+def rows(batch: Batch) -> list[Example]:
+    return [Example(**row) for row in pq.read_table(batch.path).to_pylist()]
+
+
+def read(folder: Path, after: Watermark | None = None) -> Dataset:
+    """What settled beyond `after`: of each identity the newest row, without what was taken back."""
+    newest: dict[Identity, Example] = {}
+    watermark = dict(after or {})
+    for batch in batches(folder, after):
+        watermark |= {place: max(end, watermark.get(place, 0)) for place, end in batch.end.items()}
+        for row in rows(batch):
+            newest.pop(
+                row.identity, None
+            )  # so that a changed verdict takes its new place in the order
+            newest[row.identity] = row
+    standing = [row for row in newest.values() if not row.retracted]
+    return Dataset(standing, watermark, digest(standing))
+
+
+def _reaches_beyond(end: Watermark, after: Watermark) -> bool:
+    return any(offset > after.get(place, 0) for place, offset in end.items())
+
+
+def _file_name(end: Watermark) -> str:
+    """`PARTITION-COMPLETIONS-VERDICTS.parquet`, so that names sort as the log does."""
+    partition = next(iter(end)).partition("/")[2]
+    reach = "-".join(f"{end[f'{topic}/{partition}']:012d}" for topic in _TOPICS)
+    return f"{int(partition):04d}-{reach}.parquet"
+
+
+def _end(path: Path) -> Watermark:
+    partition, *reach = map(int, path.stem.split("-"))
+    return {f"{topic}/{partition}": offset for topic, offset in zip(_TOPICS, reach, strict=True)}
+
+
+def digest(examples: Iterable[Example]) -> str:
+    """A name for exactly these rows in this order."""
+    total = sha256()
+    for row in examples:
+        total.update(json.dumps([str(getattr(row, f.name)) for f in fields(row)]).encode())
+    return total.hexdigest()

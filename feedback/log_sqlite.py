@@ -1,0 +1,130 @@
+"""The embedded log: one SQLite file, one partition per topic. The only file that knows its tables.
+
+Any number of processes may append and read at once (WAL). It keeps everything, compacted
+topics too.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from feedback.log import TOPICS, LogAway, Position, Record
+
+BUSY_TIMEOUT_SECONDS = 10.0
+_TABLES = """
+CREATE TABLE IF NOT EXISTS records (
+    topic TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (topic, "offset")
+) WITHOUT ROWID
+"""
+_NEXT = 'SELECT coalesce(max("offset") + 1, 0) FROM records WHERE topic = ?'
+_READ = """
+SELECT "offset", key, value FROM records WHERE topic = ? AND "offset" >= ?
+ORDER BY "offset" LIMIT ?
+"""
+
+
+class SqliteLog:
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._writing = threading.Lock()
+        self._writer = self._connect()
+        self._readers = threading.local()
+        self._open: list[sqlite3.Connection] = [self._writer]
+        with self._translated():
+            self._writer.execute(_TABLES)
+
+    def append(self, topic: str, key: str, value: bytes) -> Position:
+        return self.append_all([(topic, key, value)])[0]
+
+    def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
+        for topic, _, _ in items:
+            _known(topic)
+        with self._writing, self._translated(), self._transaction():
+            return [self._insert(topic, key, value) for topic, key, value in items]
+
+    def read(self, topic: str, partition: int, start: int, limit: int = 1000) -> list[Record]:
+        _known(topic)
+        if partition != 0:
+            raise ValueError(f"partition is {partition}; the embedded log has only 0")
+        with self._translated():
+            rows = self._reader().execute(_READ, (topic, start, limit)).fetchall()
+        return [Record(Position(0, offset), key, value) for offset, key, value in rows]
+
+    def follow(self, topic: str, poll_seconds: float = 0.05) -> Iterator[Record | None]:
+        start = 0
+        while True:
+            batch = self.read(topic, 0, start)
+            yield from batch
+            if batch:
+                start = batch[-1].position.offset + 1
+                continue
+            yield None
+            time.sleep(poll_seconds)
+
+    def end(self, topic: str) -> dict[int, int]:
+        _known(topic)
+        with self._translated():
+            return {0: self._reader().execute(_NEXT, (topic,)).fetchone()[0]}
+
+    def partitions(self, topic: str) -> int:
+        _known(topic)
+        return 1
+
+    def close(self) -> None:
+        for connection in self._open:
+            connection.close()
+
+    def _insert(self, topic: str, key: str, value: bytes) -> Position:
+        offset: int = self._writer.execute(_NEXT, (topic,)).fetchone()[0]
+        self._writer.execute("INSERT INTO records VALUES (?, ?, ?, ?)", (topic, offset, key, value))
+        return Position(0, offset)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("BEGIN IMMEDIATE")  # so that two writers never take one offset
+        try:
+            yield
+        except BaseException:
+            self._writer.execute("ROLLBACK")
+            raise
+        self._writer.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise LogAway(f"{self._path}: {error}") from error
+
+    def _reader(self) -> sqlite3.Connection:
+        # A connection per thread: SQLite lets one read while another writes.
+        if not hasattr(self._readers, "connection"):
+            self._readers.connection = self._connect()
+            self._open.append(self._readers.connection)
+        connection: sqlite3.Connection = self._readers.connection
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        with self._translated():
+            connection = sqlite3.connect(
+                self._path,
+                timeout=BUSY_TIMEOUT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # durable when append returns
+            return connection
+
+
+def _known(topic: str) -> None:
+    if topic not in TOPICS:
+        raise ValueError(f"topic is {topic!r}; expected one of {', '.join(TOPICS)}")

@@ -1,0 +1,136 @@
+"""What is on its way to the log waits here, on disk, and is handed over in order.
+
+A record in the spool survives the death of its process; one appended durably, that of the machine.
+Handing over may repeat a record after a crash, never skip one: readers know records by their ids.
+"""
+
+import json
+import logging
+import os
+import threading
+from base64 import b64decode, b64encode
+from binascii import crc32
+from pathlib import Path
+
+from feedback.log import Log, LogAway
+
+RETRY_SECONDS = 0.5
+BATCH_BYTES = 500_000
+_log = logging.getLogger(__name__)
+
+Item = tuple[str, str, bytes]  # topic, key, value
+
+
+class Spool:
+    """A file of lines for each run of the process; a thread moves them to the log, oldest first."""
+
+    def __init__(self, folder: Path, log: Log) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = log
+        self._left = sorted(folder.glob("*.spool"))  # of runs that died
+        number = int(self._left[-1].stem) + 1 if self._left else 1
+        self._path = folder / f"{number:08d}.spool"
+        self._file = self._path.open("ab", buffering=0)
+        self._writing = threading.Lock()
+        self._written = self._moved = 0
+        self._more, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._drain, name="spool", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._written - self._moved
+
+    def append_soon(self, topic: str, key: str, value: bytes) -> None:
+        """Never waits for the log and never raises; on the log within moments."""
+        try:
+            self._write((topic, key, value), durable=False)
+        except OSError:
+            _log.exception("the spool cannot be written; a record of %s is lost", topic)
+
+    def append(self, topic: str, key: str, value: bytes) -> None:
+        """Durable when it returns: on the log, or synced to disk here while the log is away."""
+        try:
+            self._log.append(topic, key, value)
+        except LogAway as error:
+            _log.warning("the log is away, spooling: %s", error)
+            self._write((topic, key, value), durable=True)
+
+    def close(self) -> None:
+        """Hands over what is waiting, if the log takes it."""
+        self._stop.set()
+        self._more.set()
+        self._thread.join(timeout=10)
+        self._file.close()
+
+    def _write(self, item: Item, *, durable: bool) -> None:
+        line = _encode(item)
+        with self._writing:
+            self._file.write(line)
+            self._written += len(line)
+        if durable:
+            os.fsync(self._file.fileno())
+        self._more.set()
+
+    def _drain(self) -> None:
+        for path in self._left:
+            if self._move(path) is not None:
+                path.unlink()
+        while not self._stop.is_set():
+            self._more.wait()
+            self._more.clear()
+            self._move_own()
+        if not self.waiting_bytes:
+            self._path.unlink()
+
+    def _move_own(self) -> None:
+        moved = self._move(self._path, self._moved)
+        if moved is None:
+            return
+        self._moved = moved
+        with self._writing:
+            if self._moved == self._written:
+                self._file.truncate(0)
+                self._moved = self._written = 0
+
+    def _move(self, path: Path, start: int = 0) -> int | None:
+        """Hand over the whole lines from `start` on: how far it came, or None if it had to stop."""
+        with path.open("rb") as file:
+            while True:
+                file.seek(start)
+                lines = _whole(file.readlines(BATCH_BYTES))
+                if not lines:
+                    return start
+                if not self._hand_over([item for line in lines if (item := _decode(line))]):
+                    return None
+                start += sum(map(len, lines))
+
+    def _hand_over(self, items: list[Item]) -> bool:
+        while True:
+            try:
+                self._log.append_all(items)
+                return True
+            except LogAway as error:
+                _log.warning("the log is away, %d records wait: %s", len(items), error)
+            if self._stop.wait(RETRY_SECONDS):
+                return False
+
+
+def _encode(item: Item) -> bytes:
+    topic, key, value = item
+    body = json.dumps([topic, key, b64encode(value).decode()]).encode()
+    return b"%08x %s\n" % (crc32(body), body)
+
+
+def _decode(line: bytes) -> Item | None:
+    checksum, _, body = line.rstrip(b"\n").partition(b" ")
+    if checksum != b"%08x" % crc32(body):
+        _log.error("a spooled record is damaged and is left out: %.80r", line)
+        return None
+    topic, key, value = json.loads(body)
+    return topic, key, b64decode(value)
+
+
+def _whole(lines: list[bytes]) -> list[bytes]:
+    """Without the last one where it was torn by a crash, or is still being written."""
+    return [line for line in lines if line.endswith(b"\n")]

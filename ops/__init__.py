@@ -1,0 +1,1 @@
+"""Adapters, given traffic and taken back."""

@@ -1,0 +1,61 @@
+"""The examples folder, read by position."""
+
+from pathlib import Path
+
+from feedback import examples
+from feedback.examples import Example
+from feedback.join import Group, Said, settle
+from feedback.log import Position
+from tests.feedback.made import completion, thumb
+
+
+def row(name: str, up: bool = True, second: float = 1) -> Example:
+    group = Group().add(
+        [completion(name)], [Said(thumb(up, second, of=name), Position(0, int(second)))]
+    )
+    (only,) = settle(group).values()
+    return only
+
+
+def place(completions: int, verdicts: int) -> examples.Watermark:
+    return {"completions/0": completions, "verdicts/0": verdicts}
+
+
+def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
+    examples.append(tmp_path, place(0, 0), place(2, 2), [row("a"), row("b", False)])
+    found = examples.read(tmp_path)
+    assert found.examples == [row("a"), row("b", False)]
+    assert found.watermark == place(2, 2)
+
+
+def test_reading_after_a_watermark_gives_only_what_is_beyond_it(tmp_path: Path) -> None:
+    examples.append(tmp_path, place(0, 0), place(2, 2), [row("a")])
+    examples.append(tmp_path, place(2, 2), place(3, 5), [row("b")])
+    assert [r.completion_id for r in examples.read(tmp_path, place(2, 2)).examples] == ["b"]
+    later = examples.read(tmp_path, place(3, 5))
+    assert later.examples == []
+    assert later.watermark == place(3, 5)
+
+
+def test_files_are_in_the_order_of_the_log(tmp_path: Path) -> None:
+    for end in (5, 900, 77, 10_000):
+        examples.append(tmp_path, place(0, 0), place(end, end), [row("a")])
+    ends = [batch.end["verdicts/0"] for batch in examples.batches(tmp_path)]
+    assert ends == [5, 77, 900, 10_000]
+    assert examples.start(examples.batches(tmp_path)[0]) == place(0, 0)
+
+
+def test_the_newest_row_of_an_identity_holds_and_takes_its_new_place(tmp_path: Path) -> None:
+    examples.append(tmp_path, place(0, 0), place(2, 2), [row("a"), row("b")])
+    examples.append(tmp_path, place(2, 2), place(2, 3), [row("a", False, 2)])
+    found = examples.read(tmp_path).examples
+    assert [(r.completion_id, r.up) for r in found] == [("b", True), ("a", False)]
+
+
+def test_the_digest_names_the_rows(tmp_path: Path) -> None:
+    assert examples.digest([row("a")]) == examples.digest([row("a")])
+    assert examples.digest([row("a")]) != examples.digest([row("a", False)])
+
+
+def test_an_absent_folder_is_empty(tmp_path: Path) -> None:
+    assert examples.read(tmp_path / "none").examples == []

@@ -1,0 +1,134 @@
+"""Every order, repetition and delay of what was said settles to the same."""
+
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback.events import Completion, Verdict
+from feedback.examples import Example
+from feedback.join import Group, Said, news, settle
+from feedback.log import Position
+from tests.feedback.made import comparison, completion, correction, outcome, retraction, thumb
+
+
+def group(*events: Completion | Verdict) -> Group:
+    completions = [e for e in events if isinstance(e, Completion)]
+    verdicts = [e for e in events if isinstance(e, Verdict)]
+    return Group().add(completions, [Said(v, Position(0, i)) for i, v in enumerate(verdicts)])
+
+
+def rows(*events: Completion | Verdict) -> list[Example]:
+    return list(settle(group(*events)).values())
+
+
+def test_a_thumb_and_its_completion_make_an_example() -> None:
+    (row,) = rows(completion(), thumb(True))
+    assert (row.completion_id, row.slot, row.up, row.rater) == ("c1", "thumb", True, "ann")
+    assert row.answer_ids == [4, 5]
+    assert row.logprobs == [-0.1, -0.25]
+    assert row.adapter == "base"
+
+
+def test_a_verdict_waits_for_its_completion() -> None:
+    assert rows(thumb(True)) == []
+
+
+def test_the_latest_word_holds() -> None:
+    (row,) = rows(completion(), thumb(True, 1), thumb(False, 2))
+    assert row.up is False
+
+
+def test_a_repeat_of_an_old_verdict_does_not_count_as_a_new_one() -> None:
+    (row,) = rows(
+        completion(), thumb(True, 1, key="k1"), thumb(False, 2, key="k2"), thumb(True, 3, key="k1")
+    )
+    assert row.up is False
+
+
+def test_two_people_have_two_verdicts() -> None:
+    found = rows(completion(), thumb(True), thumb(False, 2, user="bob"))
+    assert {(row.rater, row.up) for row in found} == {("ann", True), ("bob", False)}
+
+
+def test_who_asked_is_who_rates_where_the_verdict_names_nobody() -> None:
+    (row,) = rows(completion(), thumb(True, 1, user="ann"), thumb(False, 2))
+    assert row.up is False
+
+
+def test_a_retraction_takes_back_and_a_later_word_counts_again() -> None:
+    (row,) = rows(completion(), thumb(True, 1), retraction(2))
+    assert row.retracted
+    (row,) = rows(completion(), thumb(True, 1), retraction(2), thumb(False, 3))
+    assert (row.retracted, row.up) == (False, False)
+
+
+def test_kinds_and_names_are_slots_of_their_own() -> None:
+    found = rows(
+        completion(), thumb(True), correction("better"), outcome("resolved", 1), outcome("cost", 2)
+    )
+    assert {row.slot for row in found} == {
+        "thumb",
+        "correction",
+        "outcome:resolved",
+        "outcome:cost",
+    }
+
+
+def test_a_comparison_needs_both_completions() -> None:
+    assert rows(completion("g"), comparison("g", "g.1")) == []
+    (row,) = rows(completion("g"), completion("g.1", adapter="m-v1"), comparison("g", "g.1"))
+    assert (row.rival_id, row.rival_adapter, row.winner) == ("g.1", "m-v1", "a")
+    assert row.rival_answer_ids == [4, 5]
+
+
+def test_news_is_only_what_changed() -> None:
+    before = group(completion(), thumb(True, 1))
+    assert news(before, before.add([], [Said(thumb(True, 1), Position(0, 9))])) == []
+    (row,) = news(before, before.add([], [Said(thumb(False, 2), Position(0, 9))]))
+    assert (row.up, row.offset) == (False, 9)
+
+
+def test_a_retraction_of_nothing_is_no_news() -> None:
+    before = group(completion())
+    assert news(before, before.add([], [Said(retraction(1), Position(0, 0))])) == []
+
+
+EVENTS: list[Completion | Verdict] = [
+    completion("g"),
+    completion("g.1"),
+    thumb(True, 1, of="g", key="k1"),
+    thumb(False, 2, of="g", key="k2"),
+    thumb(True, 3, of="g", key="k1"),
+    thumb(True, 2, of="g", key="k3"),
+    retraction(4, of="g.1"),
+    thumb(True, 4, of="g.1"),
+    comparison("g", "g.1"),
+    correction("so", 5, of="g"),
+]
+
+
+def said_only(found: list[Example]) -> set[str]:
+    """Without the positions, which do depend on the order."""
+    return {f"{r.identity} {r.up} {r.winner} {r.correction} {r.retracted}" for r in found}
+
+
+@given(st.permutations(EVENTS), st.lists(st.sampled_from(EVENTS), max_size=10))
+def test_order_and_repetition_change_nothing(
+    order: list[Completion | Verdict], repeated: list[Completion | Verdict]
+) -> None:
+    assert said_only(rows(*order, *repeated)) == said_only(rows(*EVENTS))
+
+
+def test_the_rows_that_were_news_add_up_to_what_is_settled() -> None:
+    events = [completion(), thumb(True, 1), thumb(False, 2), retraction(3)]
+    for order in permutations(enumerate(events)):
+        now, newest = Group(), dict[str, Example]()
+        for i, event in order:
+            late = now.add(
+                [event] if isinstance(event, Completion) else [],
+                [Said(event, Position(0, i))] if isinstance(event, Verdict) else [],
+            )
+            newest |= {row.slot: row for row in news(now, late)}
+            now = late
+        assert all(row.retracted for row in newest.values())

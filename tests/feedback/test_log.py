@@ -1,0 +1,90 @@
+"""The log's contract, on the embedded log."""
+
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from feedback.log import Log, LogAway, Position, open_log, read_all
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    yield log
+    log.close()
+
+
+def test_what_is_appended_is_read_back_in_order(log: Log) -> None:
+    assert log.append("verdicts", "a", b"1") == Position(0, 0)
+    assert log.append_all([("verdicts", "b", b"2"), ("completions", "c", b"3")]) == [
+        Position(0, 1),
+        Position(0, 0),
+    ]
+    assert [(r.position.offset, r.key, r.value) for r in log.read("verdicts", 0, 0)] == [
+        (0, "a", b"1"),
+        (1, "b", b"2"),
+    ]
+    assert log.end("verdicts") == {0: 2}
+    assert log.end("scores") == {0: 0}
+    assert log.partitions("verdicts") == 1
+
+
+def test_reading_starts_anywhere_and_keeps_its_limit(log: Log) -> None:
+    log.append_all([("verdicts", "k", b"%d" % i) for i in range(10)])
+    assert [r.value for r in log.read("verdicts", 0, 7)] == [b"7", b"8", b"9"]
+    assert [r.value for r in log.read("verdicts", 0, 2, limit=3)] == [b"2", b"3", b"4"]
+    assert log.read("verdicts", 0, 10) == []
+
+
+def test_read_all_reads_more_than_a_batch(log: Log) -> None:
+    log.append_all([("verdicts", "k", b"%d" % i) for i in range(2500)])
+    assert len(list(read_all(log, "verdicts"))) == 2500
+
+
+def test_following_tells_where_the_end_is_and_goes_on(log: Log) -> None:
+    log.append("split", "k", b"1")
+    records = log.follow("split", poll_seconds=0.001)
+    first, end = islice(records, 2)
+    assert first is not None
+    assert first.value == b"1"
+    assert end is None
+    log.append("split", "k", b"2")
+    later = next(r for r in records if r is not None)
+    assert later.value == b"2"
+
+
+def test_writers_in_many_threads_never_share_an_offset(tmp_path: Path) -> None:
+    logs = [open_log(f"sqlite:///{tmp_path}/log.db") for _ in range(2)]  # as two processes would
+
+    def write(log: Log) -> None:
+        for _ in range(50):
+            log.append("verdicts", "k", b"v")
+
+    threads = [threading.Thread(target=write, args=(logs[i % 2],)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [r.position.offset for r in logs[0].read("verdicts", 0, 0)] == list(range(300))
+    for log in logs:
+        log.close()
+
+
+def test_an_unknown_topic_is_refused_by_name(log: Log) -> None:
+    with pytest.raises(ValueError, match=r"topic is 'votes'; expected one of completions, "):
+        log.append("votes", "k", b"v")
+
+
+@pytest.mark.parametrize("url", ["redis://x", "log.db", "sqlite://log.db", "sqlite:///"])
+def test_an_unknown_url_is_refused_with_what_was_expected(url: str) -> None:
+    with pytest.raises(ValueError, match=r"log url is .*; expected sqlite:///"):
+        open_log(url)
+
+
+def test_a_file_that_is_no_log_is_said_to_be_away(tmp_path: Path) -> None:
+    (tmp_path / "log.db").write_text("this is no database, but a text that is long enough to see")
+    with pytest.raises(LogAway, match=r"log\.db: file is not a database"):
+        open_log(f"sqlite:///{tmp_path}/log.db")

@@ -1,0 +1,117 @@
+"""The spool against a real log, one that goes away, and the death of its process."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from feedback.log import LogAway, Position, open_log
+from feedback.log_sqlite import SqliteLog
+from feedback.spool import Spool
+
+
+class FlakyLog(SqliteLog):
+    """A log that is away until told otherwise."""
+
+    away = True
+
+    def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
+        if self.away:
+            raise LogAway("away, as the test wishes")
+        return super().append_all(items)
+
+
+def until(claim: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.01)
+
+
+def test_records_reach_the_log_in_order(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    spool = Spool(tmp_path / "spool", log)
+    for i in range(500):
+        spool.append_soon("completions", f"k{i}", b"%d" % i)
+    spool.close()
+    assert [r.value for r in log.read("completions", 0, 0)] == [b"%d" % i for i in range(500)]
+    log.close()
+
+
+def test_while_the_log_is_away_records_wait_and_then_follow_in_order(tmp_path: Path) -> None:
+    log = FlakyLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log)
+    spool.append("verdicts", "a", b"first")
+    spool.append_soon("completions", "b", b"second")
+    assert log.end("verdicts") == {0: 0}
+    assert spool.waiting_bytes > 0
+    log.away = False
+    until(lambda: spool.waiting_bytes == 0)
+    assert log.read("verdicts", 0, 0)[0].value == b"first"
+    assert log.read("completions", 0, 0)[0].value == b"second"
+    spool.close()
+    log.close()
+
+
+def test_what_a_closed_spool_could_not_hand_over_the_next_one_does(tmp_path: Path) -> None:
+    log = FlakyLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log)
+    spool.append("verdicts", "a", b"kept")
+    spool.close()
+    log.away = False
+    Spool(tmp_path / "spool", log).close()
+    assert [r.value for r in log.read("verdicts", 0, 0)] == [b"kept"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    log.close()
+
+
+def test_a_process_killed_at_once_loses_no_record(tmp_path: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+from feedback.log import open_log
+from feedback.spool import Spool
+spool = Spool(Path(sys.argv[1]) / "spool", open_log(f"sqlite:///{sys.argv[1]}/log.db"))
+for i in range(300):
+    spool.append_soon("completions", f"k{i}", b"%d" % i)
+print("written", flush=True)
+time.sleep(60)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"written\n"
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    Spool(tmp_path / "spool", log).close()
+    values = {record.value for record in log.read("completions", 0, 0)}
+    assert values == {b"%d" % i for i in range(300)}
+    log.close()
+
+
+def test_a_torn_or_damaged_record_is_left_out_and_the_others_are_kept(tmp_path: Path) -> None:
+    log = FlakyLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log)
+    for value in (b"one", b"two", b"three"):
+        spool.append_soon("completions", "k", value)
+    spool.close()
+    path = next((tmp_path / "spool").glob("*.spool"))
+    one, two, three = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(one + b"00000000" + two[8:] + three[:-4])
+    log.away = False
+    Spool(tmp_path / "spool", log).close()
+    assert [r.value for r in log.read("completions", 0, 0)] == [b"one"]
+    log.close()
+
+
+def test_a_spool_that_was_handed_over_takes_no_room(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    spool = Spool(tmp_path / "spool", log)
+    for _ in range(50):
+        spool.append_soon("completions", "k", b"x" * 10_000)
+    until(lambda: spool.waiting_bytes == 0)
+    assert sum(p.stat().st_size for p in (tmp_path / "spool").iterdir()) == 0
+    spool.close()
+    log.close()

@@ -1,0 +1,1 @@
+"""Examples, made into an adapter that passed its gates."""
