@@ -1,0 +1,43 @@
+# Each target sets up all it needs, in a virtual environment of its own.
+SHELL := /bin/bash
+PYTHON ?= python3
+# The engine: vLLM's build for NVIDIA GPUs where there is one, its build for CPUs elsewhere.
+ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+# `make demo TORCH_BACKEND=cpu` saves 4 GB of CUDA libraries where PyTorch's own index can be reached.
+TORCH_BACKEND ?=
+BIN := .venv/bin
+ROOMS := feedback trainer serving ops
+
+.PHONY: demo check test test-gpu clean
+
+demo: .venv/demo.installed
+	$(BIN)/python -m ops.demo
+
+check: .venv/test.installed
+	$(BIN)/ruff check $(ROOMS) tests
+	$(BIN)/ruff format --check $(ROOMS) tests
+	$(BIN)/mypy
+
+# The quick tests first, those with a real engine last.
+test: .venv/test.installed
+	$(BIN)/python -m pytest tests -m "not integration and not gpu" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests -m "integration and not gpu" --durations=0
+
+# Needs an NVIDIA GPU.
+test-gpu: .venv/test.installed
+	$(BIN)/python -m pytest tests/gpu -m gpu
+
+clean:
+	rm -rf .venv .demo
+
+.venv/demo.installed: EXTRAS := $(ENGINE)
+.venv/test.installed: EXTRAS := $(ENGINE),test
+.venv/%.installed: .venv/bin/uv pyproject.toml constraints.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]' \
+	  $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
+	touch $@
+
+.venv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet uv

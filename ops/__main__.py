@@ -1,0 +1,48 @@
+"""The controller, wired: `python -m ops`."""
+
+import logging
+import signal
+import threading
+from contextlib import closing
+
+from feedback.log import LogAway, open_log
+from ops.act import SplitContended, warm
+from ops.controller import Controller
+from ops.metrics import Metrics
+from ops.observe import Observer
+from ops.settings import Settings
+
+_log = logging.getLogger("ops")
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    settings, stop, metrics = Settings(), threading.Event(), Metrics()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with closing(open_log(settings.log_url)) as log:
+        controller = Controller(
+            log,
+            settings.adapters_folder,
+            rules=settings.rules,
+            observer=Observer(log, settings.examples_folder),
+            warm=lambda adapter: warm(settings.engine_url, adapter),
+            metrics=metrics,
+        )
+        metrics.serve(settings.ops_metrics_port)
+        while not stop.is_set():
+            _tick(controller, metrics)
+            stop.wait(settings.ops_tick_seconds)
+
+
+def _tick(controller: Controller, metrics: Metrics) -> None:
+    try:
+        controller.tick()
+    except (LogAway, SplitContended, ConnectionError) as error:
+        metrics.failed()
+        _log.warning("nothing moves, the next tick tries again: %s", error)
+
+
+if __name__ == "__main__":
+    main()

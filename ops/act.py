@@ -1,0 +1,77 @@
+"""What ops does to the world: write the split, and warm an adapter on an engine."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from feedback.events import BASE, encode, first_complaint
+from feedback.log import Log
+from ops.history import splits
+from serving.split import SPLIT_KEY, Split
+
+TRIES = 5
+LOAD_TIMEOUT_SECONDS = 120.0
+
+
+class CannotLoad(Exception):
+    """The engine did not answer with the adapter it was asked for."""
+
+
+class SplitContended(Exception):
+    """Somebody else kept writing the split."""
+
+
+def first_split(log: Log) -> Split:
+    """The split in force; written where there is none yet."""
+    known = splits(log)
+    if known:
+        return known[-1]
+    split = Split(
+        at=datetime.now(UTC), revision=1, stable=BASE, reason="nothing is better yet", by="ops"
+    )
+    log.append("split", SPLIT_KEY, encode(split))
+    return splits(log)[-1]
+
+
+def change_split(log: Log, seen: Split, reason: str, by: str, **changes: Any) -> Split:
+    """Write the revision after `seen`.
+
+    Of two writers of one revision the first on the log wins; the other gets SplitContended, for
+    what it decided on is no longer so.
+    """
+    at = datetime.now(UTC)
+    told = {"at": at, "revision": seen.revision + 1, "reason": reason, "by": by}
+    try:
+        split = Split.model_validate(seen.model_dump() | changes | told)
+    except ValidationError as error:
+        raise ValueError(first_complaint(error)) from error
+    log.append("split", SPLIT_KEY, encode(split))
+    in_force = next(s for s in splits(log) if s.revision >= split.revision)
+    if in_force != split:
+        raise SplitContended(
+            f"revision {split.revision} was written by {in_force.by} just before: {in_force.reason}"
+        )
+    return split
+
+
+def warm(engine_url: str, adapter: str) -> None:
+    """Have the engine load the adapter, and see that it is this one that answers."""
+    body = {
+        "model": adapter,
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": 1,
+    }
+    try:
+        answer = httpx.post(
+            f"{engine_url}/v1/chat/completions", json=body, timeout=LOAD_TIMEOUT_SECONDS
+        )
+    except httpx.HTTPError as error:
+        raise ConnectionError(f"the engine at {engine_url} does not answer: {error!r}") from error
+    if answer.status_code >= 500:
+        raise ConnectionError(f"the engine answered {answer.status_code}: {answer.text[:300]}")
+    if answer.status_code != 200:
+        raise CannotLoad(f"the engine refused {adapter}: {answer.text[:300]}")
+    if answer.json()["model"] != adapter:
+        raise CannotLoad(f"asked for {adapter}, the engine answered as {answer.json()['model']}")

@@ -1,0 +1,91 @@
+"""What a person may do to the split: roll back, pause, resume."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from feedback.events import BASE
+from feedback.log import Log
+from ops import history
+from ops.act import SplitContended, change_split
+from ops.history import Action
+from serving.split import Split
+from trainer.adapters import load, verify
+
+TRIES = 5
+
+
+class NothingToDo(Exception):
+    """The command asks for what is so already, or for what cannot be."""
+
+
+class Change(NamedTuple):
+    action: Action
+    adapter: str  # the one it is about
+    fields: dict[str, Any]
+
+
+def roll_back(log: Log, adapters: Path, by: str, to: str | None = None, reason: str = "") -> Split:
+    """Undo the last move: the canary's traffic or, where there is none, the last promotion.
+
+    Automation pauses, so that it does not do again what was just undone.
+    """
+    return _change(log, by, reason or "rolled back by hand", lambda s: _undone(s, adapters, to))
+
+
+def pause(log: Log, by: str, reason: str = "") -> Split:
+    return _change(log, by, reason or "paused by hand", _paused)
+
+
+def resume(log: Log, by: str, reason: str = "") -> Split:
+    return _change(log, by, reason or "resumed by hand", _resumed)
+
+
+def current(log: Log) -> Split:
+    known = history.splits(log)
+    if not known:
+        raise NothingToDo("there is no split on the log yet: did `thumbwheel up` ever run here?")
+    return known[-1]
+
+
+def _undone(split: Split, adapters: Path, to: str | None) -> Change:
+    if to is None:
+        to = split.stable if split.canary else _before(split, adapters)
+    if to != BASE:
+        verify(adapters, to)
+    if to == split.stable and split.canary is None:
+        raise NothingToDo(f"{to} is stable already, since revision {split.revision}")
+    gone = split.canary if to == split.stable else split.stable
+    fields = {"stable": to, "canary": None, "share_percent": 0.0, "pinned": True}
+    return Change("rolled_back", str(gone), fields)
+
+
+def _before(split: Split, adapters: Path) -> str:
+    if split.stable == BASE:
+        raise NothingToDo("stable is base, the model with no adapter: nothing is before it")
+    return load(adapters, split.stable).parent
+
+
+def _paused(split: Split) -> Change:
+    if split.pinned:
+        raise NothingToDo(f"paused already, by {split.by} at revision {split.revision}")
+    return Change("paused", split.canary or split.stable, {"pinned": True})
+
+
+def _resumed(split: Split) -> Change:
+    if not split.pinned:
+        raise NothingToDo("not paused")
+    return Change("resumed", split.canary or split.stable, {"pinned": False})
+
+
+def _change(log: Log, by: str, reason: str, asked: Callable[[Split], Change]) -> Split:
+    for _ in range(TRIES):
+        seen = current(log)
+        change = asked(seen)
+        try:
+            after = change_split(log, seen, reason, by, **change.fields)
+        except SplitContended:
+            continue  # automation moved at the same moment: look again
+        history.record(log, change.action, change.adapter, after, reason)
+        return after
+    raise SplitContended(f"the split was written by others {TRIES} times in a row; try again")

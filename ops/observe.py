@@ -1,0 +1,97 @@
+"""What was seen of stable and canary since the trial began: completions from the log, thumbs from
+the examples. Counts only what is new at each look; all it holds can be counted again."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from feedback import examples
+from feedback.events import BadEvent, Completion, decode
+from feedback.examples import Identity, Watermark
+from feedback.log import Log
+from ops.decide import Arm, Observation
+from ops.evidence import Thumbs
+from ops.trial import Rollout
+
+
+@dataclass
+class _Seen:
+    """Where the last look ended, and what was found up to there."""
+
+    rollout: Rollout
+    offsets: dict[int, int] = field(default_factory=dict)
+    watermark: Watermark = field(default_factory=dict)
+    completions: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    this_step: int = 0
+    thumbs: dict[Identity, tuple[str, bool]] = field(default_factory=dict)
+
+
+class Observer:
+    def __init__(self, log: Log, folder: Path) -> None:
+        self._log, self._folder = log, folder
+        self._seen: _Seen | None = None
+
+    def look(self, rollout: Rollout) -> Observation:
+        if self._seen is None or self._seen.rollout != rollout:
+            self._seen = _Seen(rollout)
+        self._count_completions(self._seen)
+        self._count_thumbs(self._seen)
+        return Observation(
+            stable=_arm(self._seen, rollout.first.stable),
+            canary=_arm(self._seen, rollout.canary),
+            canary_completions_this_step=self._seen.this_step,
+        )
+
+    def _count_completions(self, seen: _Seen) -> None:
+        for partition, end in self._log.end("completions").items():
+            while (start := seen.offsets.get(partition, 0)) < end:
+                batch = self._log.read("completions", partition, start)
+                for record in batch:
+                    _count(seen, record.value)
+                seen.offsets[partition] = batch[-1].position.offset + 1
+
+    def _count_thumbs(self, seen: _Seen) -> None:
+        for batch in examples.batches(self._folder, seen.watermark):
+            for row in examples.rows(batch):
+                if row.slot != "thumb" or not _on_trial(seen, row.split_revision):
+                    continue
+                seen.thumbs.pop(row.identity, None)
+                if row.up is not None and row.weight > 0:
+                    seen.thumbs[row.identity] = (row.adapter, row.up)
+            seen.watermark |= batch.end
+
+
+def _count(seen: _Seen, raw: bytes) -> None:
+    try:
+        completion = decode(raw, (Completion,))
+    except BadEvent:
+        return  # the worker puts it with the dead letters
+    if not _on_trial(seen, completion.split_revision):
+        return
+    name = completion.adapter
+    seen.completions[name] = seen.completions.get(name, 0) + 1
+    seen.errors[name] = seen.errors.get(name, 0) + _failed(completion)
+    if (
+        name == seen.rollout.canary
+        and (completion.split_revision or 0) >= seen.rollout.step.revision
+    ):
+        seen.this_step += 1
+
+
+def _failed(completion: Completion) -> bool:
+    # A reader who hangs up is no fault of the adapter's.
+    return completion.error is not None and completion.error != "client closed"
+
+
+def _on_trial(seen: _Seen, revision: int | None) -> bool:
+    """Whether it was served by a split of this trial: both arms at the same time, by chance."""
+    return revision is not None and revision >= seen.rollout.first.revision
+
+
+def _arm(seen: _Seen, adapter: str) -> Arm:
+    votes = [up for name, up in seen.thumbs.values() if name == adapter]
+    return Arm(
+        completions=seen.completions.get(adapter, 0),
+        errors=seen.errors.get(adapter, 0),
+        thumbs=Thumbs(sum(votes), len(votes)),
+    )

@@ -1,0 +1,123 @@
+"""Follows one completion by its id, through the log, the examples, the adapters and the splits."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from feedback import examples
+from feedback.events import (
+    VERDICTS,
+    BadEvent,
+    Completion,
+    Correction,
+    E,
+    Outcome,
+    Thumb,
+    Verdict,
+    decode,
+    group_of,
+)
+from feedback.examples import Example
+from feedback.log import Log, Position, read_all
+from ops.history import splits
+from trainer.adapters import published, read_lineage
+
+
+class Stop(NamedTuple):
+    """One place that the completion came through, and what is known of it there."""
+
+    place: str
+    told: str
+
+
+def trace(log: Log, examples_folder: Path, adapters: Path, completion_id: str) -> list[Stop]:
+    """Every stop, from the request to the splits; only the first where the id is unknown."""
+    served = [
+        event
+        for _, event in _of_group(log, "completions", completion_id, (Completion,))
+        if event.id == completion_id
+    ]
+    if not served:
+        return []
+    learned = list(_adapters_that_saw(adapters, completion_id))
+    return [
+        _completion(served[0]),
+        *_verdicts(log, completion_id),
+        *(_example(row) for row in _examples(examples_folder, completion_id)),
+        *(Stop("adapter", f"{name}: {use}") for name, use in learned),
+        *_splits(log, served[0], {name for name, _ in learned}),
+    ]
+
+
+def _completion(served: Completion) -> Stop:
+    revision = "named by the caller" if served.split_revision is None else served.split_revision
+    return Stop(
+        "completion",
+        f"{served.at:%Y-%m-%d %H:%M:%S} by {served.adapter}, split revision {revision}, "
+        f"for user {served.user}: {served.answer!r}",
+    )
+
+
+def _verdicts(log: Log, completion_id: str) -> Iterator[Stop]:
+    for position, event in _of_group(log, "verdicts", completion_id, VERDICTS):
+        if isinstance(event, Verdict) and event.completion_id == completion_id:
+            told = f"{event.at:%Y-%m-%d %H:%M:%S} {_said(event)}, key {event.key}"
+            yield Stop("verdict", f"{told}, at verdicts/{position.partition}:{position.offset}")
+
+
+def _said(event: Verdict) -> str:
+    match event:
+        case Thumb():
+            return "thumb up" if event.up else "thumb down"
+        case Correction():
+            return f"correction {event.text!r}"
+        case Outcome():
+            return f"outcome {event.name} = {event.value:g}"
+    return event.kind
+
+
+def _examples(folder: Path, completion_id: str) -> Iterator[Example]:
+    for batch in examples.batches(folder):
+        yield from (row for row in examples.rows(batch) if row.completion_id == completion_id)
+
+
+def _example(row: Example) -> Stop:
+    held = "taken back" if row.retracted else _settled(row)
+    return Stop(
+        "example",
+        f"{row.slot} by {row.rater} settled as {held}, weight {row.weight:g}, "
+        f"from verdicts/{row.partition}:{row.offset}",
+    )
+
+
+def _settled(row: Example) -> str:
+    if row.up is not None:
+        return "up" if row.up else "down"
+    return str(row.correction or row.winner or row.value)
+
+
+def _adapters_that_saw(adapters: Path, completion_id: str) -> Iterator[tuple[str, str]]:
+    for manifest in published(adapters):
+        for lesson in read_lineage(adapters, manifest.name):
+            if lesson.completion_id == completion_id:
+                yield manifest.name, lesson.use
+
+
+def _splits(log: Log, served: Completion, learned: set[str]) -> Iterator[Stop]:
+    """The split that served it, and every later one that gave traffic to what learned from it."""
+    for split in splits(log):
+        if split.revision == served.split_revision or {split.stable, split.canary} & learned:
+            canary = f", canary {split.canary} {split.share_percent:g}%" if split.canary else ""
+            told = f"revision {split.revision}: stable {split.stable}{canary} ({split.reason})"
+            yield Stop("split", told)
+
+
+def _of_group(
+    log: Log, topic: str, completion_id: str, kinds: tuple[type[E], ...]
+) -> Iterator[tuple[Position, E]]:
+    for record in read_all(log, topic):
+        if record.key == group_of(completion_id):
+            try:
+                yield record.position, decode(record.value, kinds)
+            except BadEvent:
+                continue  # it is among the dead letters

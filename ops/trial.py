@@ -1,0 +1,78 @@
+"""Where the roll-out stands, told from the splits, the moves and the manifests alone. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Literal
+
+from ops.decide import Trial
+from ops.history import Move
+from serving.split import Split
+from trainer.adapters import Manifest
+
+Fate = Literal[
+    "stable",
+    "canary",
+    "waiting",
+    "succeeded",  # was stable until a better one came
+    "rolled back",
+    "withdrawn",
+    "stale",  # its parent is not stable any more
+    "gates failed",
+    "blank",
+]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The canary's trial: the revisions with which it, and its share, began."""
+
+    canary: str
+    first: Split
+    step: Split
+
+
+def rollout(splits: list[Split]) -> Rollout | None:
+    now = splits[-1]
+    if now.canary is None:
+        return None
+    mine = [split for split in splits if split.canary == now.canary]
+    step = next(split for split in mine if split.share_percent == now.share_percent)
+    return Rollout(now.canary, mine[0], step)
+
+
+def trial(
+    splits: list[Split], moves: list[Move], manifests: list[Manifest], now: datetime
+) -> Trial:
+    current = rollout(splits)
+    waiting = [m for m in manifests if fate(m, splits, moves) == "waiting"]
+    return Trial(
+        split=splits[-1],
+        waiting=waiting[-1].name if waiting else None,  # only the newest waits
+        seconds=(now - current.first.at).total_seconds() if current else 0.0,
+        step_seconds=(now - current.step.at).total_seconds() if current else 0.0,
+    )
+
+
+def fate(manifest: Manifest, splits: list[Split], moves: list[Move]) -> Fate:
+    """What became of an adapter."""
+    name, now = manifest.name, splits[-1]
+    if name == now.stable:
+        return "stable"
+    if name == now.canary:
+        return "canary"
+    for before, after in reversed(list(pairwise(splits))):
+        if before.stable == name != after.stable:
+            return "succeeded" if before.canary == after.stable else "rolled back"
+    tried = any(name == split.canary for split in splits)
+    if tried or any(name == move.adapter and move.action == "refused" for move in moves):
+        return "withdrawn"
+    return _untried(manifest, now)
+
+
+def _untried(manifest: Manifest, now: Split) -> Fate:
+    if not manifest.gates:
+        return "blank"
+    if not manifest.passed:
+        return "gates failed"
+    return "waiting" if manifest.parent == now.stable else "stale"

@@ -1,0 +1,85 @@
+"""The command line on a real home."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from feedback.events import BASE
+from ops.act import change_split, first_split
+from ops.cli import app
+from tests.ops.made import Place
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "250")  # the environment is what is tested here, not our code
+
+
+def run(place: Place, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--home", str(place.home)])
+
+
+def test_a_home_without_a_log_is_named_and_not_made(tmp_path: Path) -> None:
+    for command in ("status", "history", "rollback", "pause", "resume"):
+        result = CliRunner().invoke(app, [command, "--home", str(tmp_path / "nowhere")])
+        assert result.exit_code == 1
+        assert "nowhere has no log; expected the --home of a `thumbwheel up`" in result.output
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_before_the_first_split_it_says_so(place: Place) -> None:
+    result = run(place, "status")
+    assert (result.exit_code, "no split on the log yet" in result.output) == (1, True)
+
+
+def test_status_tells_the_split_and_every_adapter(place: Place) -> None:
+    split = first_split(place.log)
+    place.publish("m-v1")
+    change_split(place.log, split, "v1 on trial", "ops", canary="m-v1", share_percent=10.0)
+    place.serve(BASE, 2, up=1, down=3)
+    shown = run(place, "status").output
+    assert "revision 2: stable base, canary m-v1 at 10%" in shown
+    assert "v1 on trial (ops" in shown
+    assert "1/4 = 25%" in shown
+    assert "1 passed" in shown
+
+
+def test_rollback_pause_resume_and_history(place: Place) -> None:
+    split = first_split(place.log)
+    place.publish("m-v1")
+    change_split(place.log, split, "better", "ops", stable="m-v1")
+    assert "stable base, paused" in run(place, "rollback", "--reason", "it was rude").output
+    result = run(place, "rollback")
+    assert (result.exit_code, "nothing is before it" in result.output) == (1, True)
+    result = run(place, "rollback", "--to", "m-v7")
+    assert (result.exit_code, "'m-v7' is not published" in result.output) == (1, True)
+    result = run(place, "rollback", "--to", BASE)
+    assert (result.exit_code, "base is stable already" in result.output) == (1, True)
+    result = run(place, "pause")
+    assert (result.exit_code, "paused already" in result.output) == (1, True)
+    assert "paused" not in run(place, "resume").output.splitlines()[0]
+    result = run(place, "resume")
+    assert (result.exit_code, "not paused" in result.output) == (1, True)
+    assert "stable m-v1, paused" in run(place, "rollback", "--to", "m-v1").output
+    shown = run(place, "history").output
+    assert "it was rude" in shown
+    assert shown.count("rolled_back") == 2
+
+
+def test_trace_follows_one_id_through_every_stop(place: Place) -> None:
+    split = first_split(place.log)
+    place.serve(BASE, 1, up=1)  # its id is c1
+    place.publish("m-v1")  # learned from c1
+    change_split(place.log, split, "v1 on trial", "ops", canary="m-v1", share_percent=10.0)
+    shown = run(place, "trace", "c1").output
+    for told in (
+        "by base, split revision 1",
+        "thumb up, key kc1, at verdicts/0:0",
+        "thumb by user of c1 settled as up, weight 1, from verdicts/0:0",
+        "m-v1: train",
+        "revision 2: stable base, canary m-v1 10% (v1 on trial)",
+    ):
+        assert told in shown
+    result = run(place, "trace", "c9")
+    assert (result.exit_code, "no completion 'c9'" in result.output) == (1, True)

@@ -1,0 +1,196 @@
+"""The controller on a real log and real folders: every tick starts from what is there."""
+
+import pytest
+
+from feedback.events import BASE
+from ops import history
+from ops.act import CannotLoad
+from ops.by_hand import pause, resume, roll_back
+from ops.controller import Controller
+from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Withdraw
+from ops.metrics import Metrics
+from ops.observe import Observer
+from ops.trial import fate
+from serving.split import Split
+from tests.ops.made import FAILED, Place
+from trainer.adapters import load
+
+RULES = Rules(
+    steps_percent=(10, 50), min_seconds=0, min_completions=10, min_verdicts=5, deadline_seconds=60
+)
+
+
+class Desk:
+    """A fresh controller for every tick, as if it had been killed in between."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.warmed, self.refuses = place, list[str](), False
+
+    def tick(self) -> Decision:
+        return Controller(
+            self.place.log,
+            self.place.adapters,
+            rules=RULES,
+            observer=Observer(self.place.log, self.place.examples),
+            warm=self._warm,
+            metrics=Metrics(),
+        ).tick()
+
+    def _warm(self, adapter: str) -> None:
+        self.warmed.append(adapter)
+        if self.refuses:
+            raise CannotLoad(f"the engine refused {adapter}")
+
+    @property
+    def split(self) -> Split:
+        return history.splits(self.place.log)[-1]
+
+    def actions(self) -> list[tuple[str, str]]:
+        return [(move.action, move.adapter) for move in history.moves(self.place.log)]
+
+    def fate(self, name: str) -> str:
+        manifest = load(self.place.adapters, name)
+        return fate(manifest, history.splits(self.place.log), history.moves(self.place.log))
+
+
+@pytest.fixture
+def desk(place: Place) -> Desk:
+    return Desk(place)
+
+
+def promote(desk: Desk, name: str, parent: str = BASE) -> None:
+    desk.place.publish(name, parent=parent)
+    desk.tick()
+    desk.place.serve(parent, desk.split.revision, up=20, down=80)
+    desk.place.serve(name, desk.split.revision, up=9, down=1)
+    desk.tick()
+    desk.place.serve(name, desk.split.revision, up=90, down=10)
+    assert isinstance(desk.tick(), Promote)
+
+
+def test_the_first_tick_writes_the_first_split(desk: Desk) -> None:
+    assert isinstance(desk.tick(), Hold)
+    assert (desk.split.revision, desk.split.stable, desk.split.canary) == (1, BASE, None)
+    desk.tick()
+    assert desk.split.revision == 1
+
+
+def test_a_better_adapter_is_promoted_step_by_step(desk: Desk, place: Place) -> None:
+    place.publish("m-v1")
+    assert isinstance(desk.tick(), Start)
+    assert desk.warmed == ["m-v1"]
+    assert (desk.split.canary, desk.split.share_percent) == ("m-v1", 10)
+    place.serve(BASE, desk.split.revision, up=20, down=80)
+    place.serve("m-v1", desk.split.revision, up=9, down=1)
+    assert isinstance(desk.tick(), Step)
+    assert desk.split.share_percent == 50
+    place.serve("m-v1", desk.split.revision, up=90, down=10)
+    assert isinstance(desk.tick(), Promote)
+    assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
+    assert desk.actions() == [("started", "m-v1"), ("stepped", "m-v1"), ("promoted", "m-v1")]
+    assert desk.fate("m-v1") == "stable"
+    assert isinstance(desk.tick(), Hold)
+
+
+def test_a_sick_canary_is_withdrawn_and_never_tried_again(desk: Desk, place: Place) -> None:
+    promote(desk, "m-v1")
+    place.publish("m-v2", parent="m-v1")
+    desk.tick()
+    place.serve("m-v1", desk.split.revision, up=80, down=20)
+    place.serve("m-v2", desk.split.revision, up=1, down=14)
+    assert isinstance(desk.tick(), Withdraw)
+    assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
+    assert desk.fate("m-v2") == "withdrawn"
+    assert isinstance(desk.tick(), Hold)
+
+
+def test_only_thumbs_of_the_trial_count(desk: Desk, place: Place) -> None:
+    desk.tick()
+    place.serve(BASE, 1, up=500)  # before the trial: no evidence against the canary
+    place.publish("m-v1")
+    desk.tick()
+    place.serve("m-v1", None, up=500)  # asked for by name: no evidence for it
+    place.serve("m-v1", desk.split.revision, silent=30)
+    decision = desk.tick()
+    assert isinstance(decision, Hold)
+    assert "thumbs 0/0 against 0/0" in decision.reason
+
+
+def test_an_adapter_that_failed_its_gates_or_has_none_gets_no_traffic(
+    desk: Desk, place: Place
+) -> None:
+    place.publish("m-v0", gates=())
+    place.publish("m-v1", gates=FAILED)
+    assert isinstance(desk.tick(), Hold)
+    assert (desk.fate("m-v0"), desk.fate("m-v1")) == ("blank", "gates failed")
+
+
+def test_an_adapter_whose_parent_does_not_serve_gets_no_traffic(desk: Desk, place: Place) -> None:
+    place.publish("m-v1", parent="m-v9")
+    assert isinstance(desk.tick(), Hold)
+    assert desk.fate("m-v1") == "stale"
+
+
+def test_only_the_newest_waits(desk: Desk, place: Place) -> None:
+    place.publish("m-v1")
+    place.publish("m-v10")
+    place.publish("m-v2")
+    desk.tick()
+    assert desk.split.canary == "m-v10"
+
+
+def test_an_adapter_that_the_engine_refuses_gets_no_traffic(desk: Desk, place: Place) -> None:
+    place.publish("m-v1")
+    desk.refuses = True
+    desk.tick()
+    desk.tick()
+    assert desk.warmed == ["m-v1"]  # once, then never again
+    assert desk.split.canary is None
+    assert desk.actions() == [("refused", "m-v1")]
+
+
+def test_an_adapter_whose_files_were_changed_gets_no_traffic(desk: Desk, place: Place) -> None:
+    place.publish("m-v1")
+    (place.adapters / "m-v1" / "adapter_model.safetensors").write_bytes(b"other")
+    desk.tick()
+    assert desk.warmed == []
+    assert "digest" in history.moves(place.log)[0].reason
+
+
+def test_a_roll_back_undoes_the_last_move_and_holds(desk: Desk, place: Place) -> None:
+    promote(desk, "m-v1")
+    promote(desk, "m-v2", parent="m-v1")
+    roll_back(place.log, place.adapters, "ann")
+    assert (desk.split.stable, desk.split.pinned, desk.split.by) == ("m-v1", True, "ann")
+    assert (desk.fate("m-v1"), desk.fate("m-v2")) == ("stable", "rolled back")
+    place.publish("m-v3", parent="m-v1")
+    assert isinstance(desk.tick(), Hold)
+    resume(place.log, "ann")
+    assert isinstance(desk.tick(), Start)
+    roll_back(place.log, place.adapters, "ann")
+    assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
+    assert desk.fate("m-v3") == "withdrawn"
+
+
+def test_while_paused_nothing_moves(desk: Desk, place: Place) -> None:
+    place.publish("m-v1")
+    desk.tick()
+    pause(place.log, "ann", "a quiet weekend")
+    place.serve(BASE, desk.split.revision, up=80, down=20)
+    place.serve("m-v1", desk.split.revision, up=0, down=60)
+    decision = desk.tick()
+    assert isinstance(decision, Hold)
+    assert "a quiet weekend" in decision.reason
+    resume(place.log, "ann")
+    assert isinstance(desk.tick(), Withdraw)
+
+
+def test_errors_withdraw_but_readers_who_hang_up_do_not(desk: Desk, place: Place) -> None:
+    place.publish("m-v1")
+    desk.tick()
+    place.serve("m-v1", desk.split.revision, silent=30, error="client closed")
+    assert isinstance(desk.tick(), Hold)
+    place.serve("m-v1", desk.split.revision, silent=10, error="the engine broke off")
+    decision = desk.tick()
+    assert isinstance(decision, Withdraw)
+    assert decision.reason == "error rate 25.0% > 5.0%"

@@ -1,0 +1,98 @@
+"""Every rule that moves traffic, as one table."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ops.decide import (
+    Arm,
+    Decision,
+    Hold,
+    Observation,
+    Promote,
+    Rules,
+    Start,
+    Step,
+    Trial,
+    Withdraw,
+    decide,
+)
+from ops.evidence import Thumbs
+from serving.split import Split
+
+RULES = Rules(steps_percent=(10, 50), min_seconds=60, min_completions=20, min_verdicts=5)
+ALONE = Split(at=datetime.now(UTC), revision=3, stable="m-v1", reason="so", by="ops")
+ON_TRIAL = ALONE.model_copy(update={"canary": "m-v2", "share_percent": 10.0})
+LAST_STEP = ALONE.model_copy(update={"canary": "m-v2", "share_percent": 50.0})
+PINNED = ON_TRIAL.model_copy(update={"pinned": True})
+
+
+def trial(split: Split, *, waiting: str | None = None, seconds: float = 100) -> Trial:
+    return Trial(split, waiting, seconds=seconds, step_seconds=seconds)
+
+
+def seen(
+    canary: tuple[int, int],
+    stable: tuple[int, int] = (50, 100),
+    *,
+    completions: int = 100,
+    errors: int = 0,
+) -> Observation:
+    return Observation(
+        stable=Arm(250, 0, Thumbs(*stable)),
+        canary=Arm(completions, errors, Thumbs(*canary)),
+        canary_completions_this_step=completions,
+    )
+
+
+@pytest.mark.parametrize(
+    ("trial", "seen", "expected", "reason"),
+    [
+        (trial(ALONE), None, Hold, "no adapter waits"),
+        (trial(ALONE, waiting="m-v2"), None, Start, "m-v2 passed its gates"),
+        (trial(PINNED), seen((0, 90)), Hold, "paused at revision 3"),
+        (trial(ON_TRIAL), None, Hold, "blind is not healthy"),
+        (trial(ON_TRIAL), seen((0, 0)), Hold, "no sign yet"),
+        (trial(ON_TRIAL), seen((3, 4)), Hold, "no sign yet"),
+        (trial(ON_TRIAL), seen((2, 10)), Hold, "no sign yet"),
+        (trial(ON_TRIAL, seconds=30), seen((9, 10)), Hold, "30 of 60 s"),
+        (trial(ON_TRIAL), seen((9, 10), completions=19), Hold, "19 of 20 completions"),
+        (trial(ON_TRIAL), seen((9, 10)), Step, "not worse so far"),
+        (trial(ON_TRIAL), seen((99, 100)), Step, "not worse so far"),
+        (trial(LAST_STEP), seen((9, 10)), Hold, "not yet better"),
+        (trial(LAST_STEP), seen((85, 100)), Promote, r"better: gain \+34"),
+        (trial(LAST_STEP, seconds=30), seen((85, 100)), Hold, "30 of 60 s"),
+        (trial(ON_TRIAL, seconds=5), seen((0, 20)), Withdraw, "worse: gain -4"),
+        (trial(LAST_STEP), seen((5000, 10000), (5000, 10000)), Hold, "not yet better"),
+        (trial(LAST_STEP), seen((50000, 100000), (50200, 100000)), Withdraw, "cannot gain 1.0%"),
+        (trial(LAST_STEP, seconds=8 * 86400), seen((9, 10)), Withdraw, "not better after"),
+        (trial(ON_TRIAL), seen((9, 10), errors=6), Withdraw, "error rate 6.0% > 5.0%"),
+        (trial(ON_TRIAL), seen((9, 10), completions=19, errors=9), Hold, "19 of 20"),
+    ],
+)
+def test_rule(
+    trial: Trial, seen: Observation | None, expected: type[Decision], reason: str
+) -> None:
+    decision = decide(RULES, trial, seen)
+    assert type(decision) is expected, decision
+    assert re.search(reason, decision.reason)
+
+
+def test_the_steps_go_from_share_to_share() -> None:
+    rules = replace(RULES, steps_percent=(1.0, 5.0, 25.0))
+    shares = []
+    split = ALONE.model_copy(update={"canary": "m-v2", "share_percent": 1.0})
+    for _ in range(2):
+        decision = decide(rules, trial(split), seen((9, 10)))
+        assert isinstance(decision, Step)
+        shares.append(decision.share_percent)
+        split = split.model_copy(update={"share_percent": decision.share_percent})
+    assert shares == [5.0, 25.0]
+    assert isinstance(decide(rules, trial(split), seen((95, 100))), Promote)
+
+
+def test_a_canary_begins_with_the_first_share() -> None:
+    decision = decide(RULES, trial(ALONE, waiting="m-v2"), None)
+    assert decision == Start("m-v2 passed its gates", "m-v2", 10)
