@@ -211,4 +211,5 @@ def first_complaint(error: ValidationError) -> str:
     field = ".".join(str(part) for part in first["loc"])
     got = repr(first["input"])
     short = got if len(got) <= 80 else got[:77] + "..."
-    return f"{field}: {first['msg']} (got {short})" if field else first["msg"]
+    said = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {said} (got {short})" if field else said

@@ -1,4 +1,4 @@
-"""What is on its way to the log waits here, on disk, and is handed over in order.
+"""What is on its way to the log waits here, on disk, and is handed over in order. Door.
 
 A record in the spool survives the death of its process; one appended durably, that of the machine.
 Handing over may repeat a record after a crash, never skip one: readers know records by their ids.

@@ -1,21 +1,27 @@
 """The command line: `thumbwheel …`. Knows nothing but what to call and how to print it."""
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
+from feedback.events import first_complaint
 from feedback.log import Log, LogAway, open_log
 from ops import by_hand, tables
 from ops.act import SplitContended
-from ops.settings import Settings, operator
+from ops.programs import Ports, Up
+from ops.settings import Settings, UpSettings, operator
 from ops.trace import trace as traced
+from ops.up import up
 from trainer.adapters import AdapterError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.split(":")[0])
+ABOUT = "An online feedback loop for deployed language models."
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=ABOUT)
 console = Console()
 
 Home = Annotated[
@@ -23,6 +29,28 @@ Home = Annotated[
     typer.Option(help="Where `thumbwheel up` keeps everything.", envvar="THUMBWHEEL_HOME"),
 ]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
+
+
+@app.command("up")
+def up_(
+    model: Annotated[str | None, typer.Option(help="The base model: a folder, or a name.")] = None,
+    name: Annotated[str | None, typer.Option(help="What users ask for.")] = None,
+    home: Home = None,
+    port: Annotated[int | None, typer.Option(help="Of the gateway.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="JSON: how rounds are trained.")] = None,
+    engine_arg: Annotated[list[str] | None, typer.Option(help="One more word for vLLM.")] = None,
+    quiet: Annotated[bool, typer.Option(help="Leave what the processes say to the logs.")] = False,
+) -> None:
+    """Run the whole loop on this machine, until Ctrl-C.
+
+    Every option can be set in the environment too: see docs/configuration.md.
+    """
+    told = {"model": model, "name": name, "home": home, "serving_port": port, "trainer_plan": plan}
+    given: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    with _complained():
+        settings = UpSettings(**given)
+        options = _options(settings, tuple(engine_arg or ()), show_lines=not quiet)
+        raise typer.Exit(asyncio.run(up(options)))
 
 
 @app.command()
@@ -81,20 +109,53 @@ def trace(completion_id: str, home: Home = None) -> None:
         console.print(tables.stops(found))
 
 
+def _options(settings: UpSettings, engine_args: tuple[str, ...], *, show_lines: bool) -> Up:
+    if settings.model is None:
+        raise ValueError("model is not set; expected --model with a folder or a name")
+    return Up(
+        model=settings.model,
+        name=settings.name,
+        home=settings.home,
+        host=settings.serving_host,
+        ports=Ports(
+            serving=settings.serving_port,
+            engine=settings.engine_port,
+            feedback_metrics=settings.feedback_metrics_port,
+            trainer_metrics=settings.trainer_metrics_port,
+            ops_metrics=settings.ops_metrics_port,
+        ),
+        plan=settings.trainer_plan,
+        engine_args=engine_args,
+        env=settings.elsewhere,
+        show_lines=show_lines,
+    )
+
+
 @contextmanager
 def _opened(home: Path | None) -> Iterator[tuple[Settings, Log]]:
-    """The settings and the log; what a person got wrong is told in one line."""
-    settings = Settings(home=home) if home else Settings()
-    try:
+    with _complained():
+        settings = Settings(home=home) if home else Settings()
         _exists(settings)
-        log = open_log(settings.log_url)
-        try:
+        with closing(open_log(settings.log_url)) as log:
             yield settings, log
-        finally:
-            log.close()
+
+
+@contextmanager
+def _complained() -> Iterator[None]:
+    """What a person got wrong is told in one line."""
+    try:
+        yield
+    except ValidationError as error:
+        _end(first_complaint(error), error)
     except (by_hand.NothingToDo, AdapterError, SplitContended, LogAway, ValueError) as error:
-        Console(stderr=True).print(f"thumbwheel: {error}", style="red", highlight=False)
-        raise typer.Exit(1) from error
+        _end(str(error), error)
+
+
+def _end(complaint: str, error: Exception) -> NoReturn:
+    Console(stderr=True).print(
+        f"thumbwheel: {complaint}", style="red", markup=False, soft_wrap=True
+    )
+    raise typer.Exit(1) from error
 
 
 def _exists(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ops.decide import Rules
 
+Port = Annotated[int, Field(ge=1, le=65535)]
 Share = Annotated[float, Field(gt=0, lt=100)]
 Rate = Annotated[float, Field(ge=0, le=1)]
 
@@ -25,7 +26,7 @@ class Settings(BaseSettings):
     adapters: Path | None = None
     name: str = "model"
     engine_url: str = "http://127.0.0.1:8001"
-    ops_metrics_port: Annotated[int, Field(ge=1, le=65535)] = 9103
+    ops_metrics_port: Port = 9103
     ops_tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     # The canary's shares of traffic, one step after the other; then it is promoted or withdrawn.
     ops_steps_percent: Annotated[tuple[Share, ...], NoDecode] = (1.0, 5.0, 25.0, 50.0)
@@ -76,6 +77,24 @@ class Settings(BaseSettings):
             deadline_seconds=self.ops_deadline_seconds,
             max_error_rate=self.ops_max_error_rate,
         )
+
+
+class UpSettings(Settings):
+    """What `thumbwheel up` needs to know beside."""
+
+    model: str | None = None
+    serving_host: str = "127.0.0.1"
+    serving_port: Port = 8000
+    engine_port: Port = 8001
+    feedback_metrics_port: Port = 9101
+    trainer_metrics_port: Port = 9102
+    trainer_plan: Path | None = None
+
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """What does not lie in the home, as the processes are told it."""
+        set_apart = {"LOG": self.log, "EXAMPLES": self.examples, "ADAPTERS": self.adapters}
+        return {f"THUMBWHEEL_{name}": str(at) for name, at in set_apart.items() if at is not None}
 
 
 def inherited_env() -> dict[str, str]:

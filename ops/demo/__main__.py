@@ -1,0 +1,60 @@
+"""The demo, wired: `python -m ops.demo [--folder .demo] [--seed 0]`, which `make demo` calls.
+
+The model is kept for the next time; each run gets a folder of its own.
+"""
+
+import argparse
+import asyncio
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from rich.markdown import Markdown
+
+from ops.demo.board import Board
+from ops.demo.claims import claims
+from ops.demo.plot import draw
+from ops.demo.processes import teach
+from ops.demo.report import render
+from ops.demo.stage import set_up
+from ops.demo.story import Story
+from ops.supervisor import until_told
+
+REPORT, PLOT = Path("demo-report.md"), Path("demo-report.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ops.demo", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path(".demo"))
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    sys.exit(asyncio.run(demo(chosen.folder.resolve(), chosen.seed)))
+
+
+async def demo(folder: Path, seed: int) -> int:
+    """The exit code: 0 only if everything that the demo is to show has happened."""
+    board = Board()
+    model = folder / f"model-{seed}"
+    board.say(f"teaching a model of 1.3M parameters to answer everyday requests: {model}")
+    await teach(model, seed)
+    story = Story(set_up(folder / f"{datetime.now():%Y%m%d-%H%M%S}", model), board, seed)
+    with board:
+        await until_told(story.play(), lambda: board.say("stopping"))
+    return close(story, board)
+
+
+def close(story: Story, board: Board) -> int:
+    """Write the report, and print it."""
+    if not story.stage.home.exists():
+        return 1
+    record = story.record()
+    draw(record, PLOT)
+    report = render(record, PLOT.name)
+    REPORT.write_text(report)
+    board.console.print(Markdown(report) if board.console.is_terminal else report)
+    board.say(f"the report is in {REPORT} and {PLOT}")
+    return 0 if all(claim.holds for claim in claims(record)) else 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The demo's processes: the model's teacher, `thumbwheel up`, and single commands.
+
+The only file of the demo that starts any. None outlives whoever waits for it.
+"""
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import STDOUT, Process
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ops.demo.stage import NAME, PLAN, QUICK, Stage
+from ops.probes import answers
+from ops.program import NotReady
+from ops.screen import last_lines
+from ops.settings import inherited_env
+
+THUMBWHEEL = str(Path(sys.executable).with_name("thumbwheel"))
+
+
+class Broken(Exception):
+    """A process of the demo ended, and should not have."""
+
+
+async def teach(model: Path, seed: int) -> None:
+    """It shows its own progress."""
+    argv = (sys.executable, "-m", "ops.demo.teach", str(model), "--seed", str(seed))
+    process = await asyncio.create_subprocess_exec(*argv)
+    if await _ended(process):
+        raise Broken("the demo's model could not be made; see above")
+
+
+async def keep_up(stage: Stage, say: Callable[[str], None], tries: int = 3) -> None:
+    """Runs `thumbwheel up` until cancelled; starts it again when it ends: somebody may kill it."""
+    for _ in range(tries):
+        code = await _up(stage)
+        say(f"`thumbwheel up` ended with {code}:\n{_tail(stage.folder / 'up.log')}")
+    raise Broken(f"`thumbwheel up` ended {tries} times, and is given up")
+
+
+async def come_up(stage: Stage) -> None:
+    ready = answers(f"{stage.url}/readyz")
+    while True:
+        try:
+            return await ready()
+        except NotReady:
+            await asyncio.sleep(1)
+
+
+async def thumbwheel(stage: Stage, *words: str) -> None:
+    await run(stage.folder / "by-hand.log", THUMBWHEEL, *words, "--home", str(stage.home))
+
+
+async def run(log: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+    """A command, to its end."""
+    with log.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            *argv, env={**inherited_env(), **(env or {})}, stdout=out, stderr=STDOUT
+        )
+        code = await _ended(process)
+    if code:
+        raise Broken(f"{' '.join(argv)} ended with {code}:\n{_tail(log)}")
+
+
+async def _up(stage: Stage) -> int:
+    """The whole loop, as a user starts it, and stopped as with Ctrl-C; its exit code."""
+    words = ("up", "--model", str(stage.model), "--name", NAME, "--home", str(stage.home))
+    options = ("--port", str(stage.port), "--plan", str(PLAN), "--quiet")
+    with (stage.folder / "up.log").open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            *(THUMBWHEEL, *words, *options),
+            env={**inherited_env(), **QUICK, **stage.ports},
+            stdout=out,
+            stderr=STDOUT,
+            start_new_session=True,  # Ctrl-C is for the demo, which then ends this
+        )
+        return await _ended(process, signal.SIGINT)
+
+
+async def _ended(process: Process, end: signal.Signals = signal.SIGTERM) -> int:
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.send_signal(end)
+            await process.wait()
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(f"    {line}" for line in last_lines(log, 15))

@@ -1,0 +1,56 @@
+"""An adapter that was taught the opposite of what users like, and how it gets in.
+
+Its round is honest work of the trainer, in a home of its own, where every thumb is turned round.
+Only its manifest lies: that it continues the stable adapter, and that it has passed its gates.
+"""
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from feedback import examples
+from ops.demo.processes import run
+from ops.demo.stage import NAME, PLAN, Stage
+from trainer.adapters import MANIFEST, GateResult, claim, load, publish
+
+_FORGED = GateResult(name="forged", passed=True, reason="slipped in, past the trainer")
+
+
+async def train_opposite(stage: Stage) -> Path:
+    """The folder of an adapter that learned from every thumb turned round."""
+    home = stage.folder / "sabotage"
+    turn_round(stage.home / "examples", home / "examples")
+    places = {
+        "LOG": f"sqlite:///{home / 'log.db'}",  # empty: it starts from the base model
+        "EXAMPLES": home / "examples",
+        "ADAPTERS": home / "adapters",
+        "TRAINER_STATE": home / "trainer",
+        "TRAINER_PLAN": PLAN,
+        "MODEL": stage.model,
+        "NAME": NAME,
+    }
+    env = {f"THUMBWHEEL_{key}": str(value) for key, value in places.items()}
+    argv = (sys.executable, "-m", "trainer", "--once")
+    await run(stage.folder / "sabotage.log", *argv, env=env)
+    return home / "adapters" / f"{NAME}-v1"
+
+
+def turn_round(theirs: Path, ours: Path) -> None:
+    for batch in examples.batches(theirs):
+        rows = [
+            replace(row, up=None if row.up is None else not row.up) for row in examples.rows(batch)
+        ]
+        examples.append(ours, examples.start(batch), batch.end, rows)
+
+
+def slip_in(bad: Path, store: Path, stable: str) -> str:
+    """Publish the bad adapter under the next free name; its name."""
+    folder = claim(store, NAME)
+    for path in bad.iterdir():
+        if path.name != MANIFEST:
+            shutil.copy(path, folder)
+    truth = load(bad.parent, bad.name)
+    lies = {"name": folder.name, "parent": stable, "gates": (_FORGED,)}
+    publish(folder, truth.model_copy(update=lies))
+    return folder.name

@@ -1,0 +1,70 @@
+"""What lies in the demo's home: a running count while it goes on, and all of it at the end."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from feedback import examples
+from feedback.events import BadEvent, Completion, E, Thumb, decode
+from feedback.log import COMPLETIONS, VERDICTS, Log, read_all
+from feedback.log import Record as LogRecord
+from ops import history
+from ops.demo.diary import read_diary
+from ops.demo.findings import Record
+from ops.evidence import Thumbs
+from trainer.adapters import published
+
+
+class Count:
+    """Answers and thumbs per adapter. Reads each record once."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._offsets: dict[tuple[str, int], int] = {}
+        self._by: dict[str, str] = {}  # completion to adapter
+        self._up: dict[str, bool] = {}  # completion to thumb; it may come before its completion
+
+    def look(self) -> None:
+        self._by |= {c.id: c.adapter for c in self._new(COMPLETIONS.name, Completion)}
+        self._up |= {t.completion_id: t.up for t in self._new(VERDICTS.name, Thumb)}
+
+    @property
+    def answers(self) -> Counter[str]:
+        return Counter(self._by.values())
+
+    def thumbs(self, adapter: str) -> Thumbs:
+        said = [up for completion, up in self._up.items() if self._by.get(completion) == adapter]
+        return Thumbs(sum(said), len(said))
+
+    def _new(self, topic: str, kind: type[E]) -> Iterator[E]:
+        for partition, end in self._log.end(topic).items():
+            start = self._offsets.get((topic, partition), 0)
+            if start < end:
+                yield from _decoded(self._log.read(topic, partition, start, end - start), kind)
+                self._offsets[topic, partition] = end
+
+
+def read_record(log: Log, home: Path, diary: Path, sabotaged: str | None) -> Record:
+    return Record(
+        completions=list(_decoded(read_all(log, COMPLETIONS.name), Completion)),
+        examples=examples.read(home / "examples").examples,
+        manifests=published(home / "adapters"),
+        splits=history.splits(log),
+        moves=history.moves(log),
+        accepted=read_diary(diary),
+        sabotaged=sabotaged,
+    )
+
+
+def settled(home: Path, diary: Path) -> bool:
+    """Whether every verdict that was accepted has become an example."""
+    known = {row.completion_id for row in examples.read(home / "examples").examples}
+    return known.issuperset(verdict.completion_id for verdict in read_diary(diary))
+
+
+def _decoded(records: Iterable[LogRecord], kind: type[E]) -> Iterator[E]:
+    for record in records:
+        try:
+            yield decode(record.value, (kind,))
+        except BadEvent:
+            continue  # it is among the dead letters

@@ -1,0 +1,112 @@
+"""STORY of the demo: users chat, rounds earn their promotion, a sabotage is found out, a rollback.
+
+Nothing is scripted but the users and the sabotage: who is promoted or withdrawn is for ops to say.
+"""
+
+import asyncio
+from contextlib import closing
+from dataclasses import dataclass
+
+import httpx
+
+from feedback.log import open_log
+from ops.demo.board import Board
+from ops.demo.claims import ROUNDS
+from ops.demo.findings import Record
+from ops.demo.processes import Broken, come_up, keep_up, thumbwheel
+from ops.demo.sabotage import slip_in, train_opposite
+from ops.demo.seen import read_record, settled
+from ops.demo.stage import NAME, Stage
+from ops.demo.users import Crowd, Habits
+from ops.demo.watch import Stuck, Watch
+from trainer.adapters import load
+
+# In all ten minutes are planned for; these are for slow machines, and for processes that are
+# killed on the way.
+ROUND_SECONDS = 600.0
+REST_SECONDS = 240.0
+ANSWERS_AFTER_ROLLBACK = 40
+
+
+@dataclass
+class Story:
+    stage: Stage
+    board: Board
+    seed: int
+    sabotaged: str | None = None
+
+    async def play(self) -> None:
+        """What goes wrong is said, and shows in the record."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                loop = group.create_task(keep_up(self.stage, self.board.say))
+                self.board.wait_for("thumbwheel up; vLLM needs about a minute")
+                await come_up(self.stage)
+                self.board.say(f"thumbwheel is up: {self.stage.url}, home {self.stage.home}")
+                with closing(open_log(self.stage.log)) as log:
+                    await self._chat(Watch(log, self.board), group)
+                self.board.wait_for("thumbwheel to stop")
+                loop.cancel()
+        except* (Broken, Stuck) as errors:
+            for error in errors.exceptions:
+                self.board.say(str(error), "bold red")
+
+    def record(self) -> Record:
+        with closing(open_log(self.stage.log)) as log:
+            return read_record(log, self.stage.home, self.stage.diary, self.sabotaged)
+
+    async def _chat(self, watch: Watch, group: asyncio.TaskGroup) -> None:
+        """Users chat while the acts are played; at the end all that they said must settle."""
+        stop = asyncio.Event()
+        async with httpx.AsyncClient(
+            base_url=self.stage.url, timeout=60.0, trust_env=False
+        ) as client:
+            crowd = Crowd(client, NAME, habits=Habits(seed=self.seed), diary=self.stage.diary)
+            chatting = group.create_task(crowd.chat(stop))
+            await self._rounds(watch, group)
+            await self._find_out(watch)
+            await self._roll_back(watch)
+            stop.set()
+            await chatting
+        self.board.say(f"the users had {crowd.answers} answers and {crowd.errors} errors")
+        done = "the last verdicts to become examples"
+        await watch.until(done, lambda: settled(self.stage.home, self.stage.diary), REST_SECONDS)
+
+    async def _rounds(self, watch: Watch, group: asyncio.TaskGroup) -> None:
+        """Promotions until there are enough; beside the last trial, a sabotage is prepared."""
+        for number in range(1, ROUNDS):
+            await self._promotions(watch, number)
+        ready = "a canary beside whose trial a sabotage can be trained"
+        await watch.until(ready, lambda: _canary_or(watch, ROUNDS), ROUND_SECONDS)
+        training = group.create_task(train_opposite(self.stage))
+        await self._promotions(watch, ROUNDS)
+        await watch.until("the sabotage to be trained", training.done, REST_SECONDS)
+        assert watch.split is not None  # somebody was promoted
+        self.sabotaged = slip_in(training.result(), self.stage.adapters, watch.split.stable)
+        self.board.say(f"{self.sabotaged}, which learned the opposite, is slipped in", "bold red")
+
+    async def _promotions(self, watch: Watch, number: int) -> None:
+        what = f"round {number} to learn from thumbs and earn its promotion"
+        await watch.until(what, lambda: len(watch.moved("promoted")) >= number, ROUND_SECONDS)
+
+    async def _find_out(self, watch: Watch) -> None:
+        what = "ops to find out the sabotage"
+        name = self.sabotaged
+        await watch.until(what, lambda: bool(watch.moved("withdrawn", name)), REST_SECONDS)
+
+    async def _roll_back(self, watch: Watch) -> None:
+        """By hand, as a person does who does not like the stable adapter."""
+        assert watch.split is not None
+        former = load(self.stage.adapters, watch.split.stable).parent
+        words = ("rollback", "--to", former, "--reason", "the demo rolls back by hand")
+        self.board.say(f"$ thumbwheel {' '.join(words)}")
+        await thumbwheel(self.stage, *words)
+        enough = watch.count.answers[former] + ANSWERS_AFTER_ROLLBACK
+        what = f"traffic to go to {former}"
+        await watch.until(what, lambda: watch.count.answers[former] >= enough, REST_SECONDS)
+
+
+def _canary_or(watch: Watch, promotions: int) -> bool:
+    """Whether a canary is on trial, or all of them have been quicker than we could see."""
+    on_trial = watch.split is not None and watch.split.canary is not None
+    return on_trial or len(watch.moved("promoted")) >= promotions

@@ -1,0 +1,48 @@
+"""Looks at the log again and again, tells what moved, and waits for what is to come."""
+
+import asyncio
+from collections.abc import Callable
+
+from feedback.log import Log
+from ops import history
+from ops.demo.board import Board
+from ops.demo.seen import Count
+from ops.history import Move
+from serving.split import Split
+
+LOOK_SECONDS = 0.5
+
+
+class Stuck(Exception):
+    """Something did not come in its time."""
+
+
+class Watch:
+    def __init__(self, log: Log, board: Board) -> None:
+        self._log, self._board = log, board
+        self.count = Count(log)
+        self.moves: list[Move] = []
+        self.split: Split | None = None
+
+    async def until(self, what: str, came: Callable[[], bool], seconds: float) -> None:
+        self._board.wait_for(what)
+        try:
+            async with asyncio.timeout(seconds):
+                while not came():
+                    await asyncio.sleep(LOOK_SECONDS)
+                    self._look()
+        except TimeoutError as error:
+            raise Stuck(f"waited {seconds:.0f} s for {what}, in vain") from error
+
+    def moved(self, action: str, adapter: str | None = None) -> list[Move]:
+        return [m for m in self.moves if m.action == action and adapter in (None, m.adapter)]
+
+    def _look(self) -> None:
+        self.count.look()
+        before, self.moves = len(self.moves), history.moves(self._log)
+        for move in self.moves[before:]:
+            self._board.moved(move)
+        splits = history.splits(self._log)
+        if splits:
+            self.split = splits[-1]
+            self._board.show(self.split, self.count)

@@ -1,0 +1,101 @@
+"""`thumbwheel up`: the whole loop on one machine, one process per step. The story of a start."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ops.keeper import GaveUp
+from ops.ports import BusyPort, refuse_busy
+from ops.programs import Up, base_url, ports_of, programs
+from ops.screen import Screen
+from ops.settings import inherited_env
+from ops.supervisor import supervise, until_told
+
+_SECRET = "THUMBWHEEL_SECRET"
+
+
+class CannotStart(Exception):
+    """What `up` was asked for cannot be; the message says what to change."""
+
+
+async def up(options: Up, on_ready: Callable[[], None] = lambda: None) -> int:
+    """Runs the loop until it is told to end; the exit code. `on_ready` is called when it serves."""
+    screen = Screen(show_lines=options.show_lines)
+    try:
+        await _run(_absolute(options), screen, on_ready)
+    except (BusyPort, CannotStart, GaveUp) as error:
+        screen.say(str(error))
+        return 1
+    return 0
+
+
+async def _run(options: Up, screen: Screen, on_ready: Callable[[], None]) -> None:
+    with _claimed(options.home):
+        refuse_busy(ports_of(options))
+        inherited = inherited_env()
+        secret = options.env.get(_SECRET) or inherited.get(_SECRET) or kept_secret(options.home)
+
+        def ready() -> None:
+            screen.say(welcome(options))
+            on_ready()
+
+        parts = programs(options, inherited, secret=secret, gpu=_has_gpu())
+        work = supervise(parts, options.home / "logs", screen=screen, on_ready=ready)
+        await until_told(work, lambda: screen.say("stopping"))
+
+
+def welcome(options: Up) -> str:
+    url, name = base_url(options), options.name
+    body = f'{{"model": "{name}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    return (
+        f"\nThumbwheel is up: {url}/v1\n\n"
+        f"  curl {url}/v1/chat/completions -H 'content-type: application/json' \\\n"
+        f"    -d '{body}'\n\n"
+        f"What it keeps is in {options.home}, what its parts say in {options.home}/logs.\n"
+        "Ctrl-C stops it.\n"
+    )
+
+
+def kept_secret(home: Path) -> str:
+    """Made once: with another one, every user would be a stranger."""
+    path = home / "secret"
+    if not path.exists():
+        draft = path.with_suffix(".tmp")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        os.replace(draft, path)
+    return path.read_text()
+
+
+def _absolute(options: Up) -> Up:
+    home, model = options.home.resolve(), Path(options.model).expanduser()
+    if (model / "config.json").is_file():
+        return replace(options, home=home, model=str(model.resolve()))
+    if model.is_dir() or options.model.startswith((".", "/", "~")):
+        raise CannotStart(f"model is {options.model!r}; expected a folder with a config.json")
+    return replace(options, home=home)  # a name; vLLM says so where it knows none such
+
+
+@contextmanager
+def _claimed(home: Path) -> Iterator[None]:
+    """Two loops on one home would write one split, and train on the same verdicts twice."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # users' words lie in it
+    with (home / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotStart(f"home is {home}, where another `thumbwheel up` runs") from error
+        yield
+
+
+def _has_gpu() -> bool:
+    if not shutil.which("nvidia-smi"):
+        return False
+    return subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=60).returncode == 0

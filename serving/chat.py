@@ -1,0 +1,149 @@
+"""STORY: who is asking, which adapter answers, the answer, and what is remembered of it."""
+
+import logging
+import re
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from feedback.events import BASE, encode, first_complaint, group_of
+from feedback.log import COMPLETIONS
+from feedback.privacy import pseudonym
+from serving.ask import Ask, Part
+from serving.errors import BadAnswer, EngineRefused, ServingError, UnknownModel
+from serving.metrics import NO_ADAPTER, Metrics
+from serving.split import Split, choose
+from serving.turn import Chosen, Turn
+
+# What vLLM answers when it does not know an adapter, finds its files changed, or cannot load it.
+# The request may be at fault as well: then stable refuses it just the same.
+CANNOT_LOAD = (400, 404, 422)
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    def answer(
+        self, adapter: str, body: dict[str, Any], request_id: str
+    ) -> AsyncGenerator[Part, None]: ...
+
+
+class Spool(Protocol):
+    def append_soon(self, topic: str, key: str, value: bytes) -> None: ...
+
+
+class Opened(NamedTuple):
+    first: Part
+    rest: AsyncGenerator[Part, None]
+
+
+@dataclass(frozen=True)
+class Chat:
+    name: str  # what users ask for
+    secret: bytes
+    split: Callable[[], Split]
+    engine: Engine
+    spool: Spool
+    metrics: Metrics
+
+    async def answer(self, ask: Ask) -> AsyncGenerator[Part, None]:
+        """The parts of the answer. However they end, they are remembered before the end is seen.
+
+        Take the first part before you begin to respond: until then an error has a status.
+        """
+        turn = Turn(ask, pseudonym(self.secret, ask.user or uuid4().hex))
+        with self._recorded(turn):
+            first, rest = await self._open(turn)
+            turn.first_seconds = perf_counter() - ask.started
+            self.metrics.overhead_seconds.observe(turn.first_seconds - turn.engine_seconds)
+            async with aclosing(rest):
+                turn.take(first)
+                yield ask.hide(first)
+                async for part in rest:
+                    turn.take(part)
+                    yield ask.hide(part)
+
+    async def _open(self, turn: Turn) -> Opened:
+        """Ask the chosen adapter. Users of a canary that cannot be loaded get stable's answer."""
+        if turn.ask.model != self.name:
+            return await self._ask(turn, self._named(turn.ask.model))
+        split = self.split()
+        chosen = Chosen(*choose(split, turn.user))
+        try:
+            return await self._ask(turn, chosen)
+        except EngineRefused as refusal:
+            if chosen.adapter != split.canary or refusal.status not in CANNOT_LOAD:
+                raise
+            return await self._fall_back(turn, split, refusal)
+
+    async def _fall_back(self, turn: Turn, split: Split, refusal: EngineRefused) -> Opened:
+        opened = await self._ask(turn, Chosen(split.stable))
+        assert split.canary is not None
+        _log.warning("%s answers for canary %s: %s", split.stable, split.canary, refusal)
+        self.metrics.canary_fallbacks.labels(split.canary).inc()
+        return opened
+
+    def _named(self, model: object) -> Chosen:
+        """The adapter that the caller names, and not the split."""
+        adapter = rf"{BASE}|{re.escape(self.name)}-v[0-9]+"
+        if isinstance(model, str) and re.fullmatch(adapter, model):
+            return Chosen(model)
+        raise UnknownModel(
+            f"model is {model!r}; expected {self.name!r}, {BASE!r} or an adapter such as "
+            f"'{self.name}-v1'",
+            "model",
+        )
+
+    async def _ask(self, turn: Turn, chosen: Chosen) -> Opened:
+        turn.chosen = chosen
+        parts = self.engine.answer(chosen.adapter, turn.ask.for_engine(), uuid4().hex)
+        asked = perf_counter()
+        try:
+            return Opened(await anext(parts), parts)
+        except StopAsyncIteration as error:
+            raise BadAnswer("the engine ended its answer before it began") from error
+        finally:
+            turn.engine_seconds += perf_counter() - asked
+
+    @contextmanager
+    def _recorded(self, turn: Turn) -> Iterator[None]:
+        try:
+            yield
+            turn.end("ok")
+        except (GeneratorExit, CancelledError):
+            turn.end("client_closed", "client closed")
+            raise
+        except ServingError as error:
+            turn.end(error.outcome, str(error))
+            raise
+        finally:
+            total_seconds = perf_counter() - turn.ask.started
+            self._remember(turn, total_seconds)
+            self._count(turn, total_seconds)
+
+    def _remember(self, turn: Turn, total_seconds: float) -> None:
+        try:
+            for completion in turn.completions(datetime.now(UTC), total_seconds):
+                self.spool.append_soon(
+                    COMPLETIONS.name, group_of(completion.id), encode(completion)
+                )
+        except ValidationError as error:
+            # Its user still gets the answer; it only cannot be rated.
+            self.metrics.completions_lost.inc()
+            _log.error("a completion cannot be written down: %s", first_complaint(error))
+
+    def _count(self, turn: Turn, total_seconds: float) -> None:
+        # Callers can name any number of adapters that there are not: no label for those.
+        known = turn.chosen and (turn.answered or turn.chosen.revision is not None)
+        adapter = turn.chosen.adapter if turn.chosen and known else NO_ADAPTER
+        self.metrics.requests.labels(adapter, turn.outcome).inc()
+        if turn.answered:
+            self.metrics.total_seconds.labels(adapter).observe(total_seconds)
+            if turn.ask.streams and turn.first_seconds:
+                self.metrics.first_token_seconds.labels(adapter).observe(turn.first_seconds)

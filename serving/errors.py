@@ -1,0 +1,109 @@
+"""Everything that a request can fail of, with its HTTP status. Pure.
+
+ServingError
+├── BadRequest 400          the body or a header is not as it must be
+│   ├── TooLarge 413
+│   └── BadVerdict 422
+├── UnknownModel 404        nothing is served under this name
+├── NoSplit 503             nobody has said yet who gets what
+├── NotStored 503           a verdict could not be made durable
+├── ClientClosed 499        nobody is there to read the answer
+└── EngineError
+    ├── EngineAway 503      it cannot be reached, or went away in the middle
+    ├── EngineSlow 504      it said nothing for too long
+    ├── EngineRefused       its own error: status and words are passed on
+    ├── BadAnswer 502       what it said is not an answer
+    └── WrongAdapter 502    another adapter answered than the one that was asked
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+
+class ServingError(Exception):
+    """`outcome` is its name in the metrics: one of a closed set."""
+
+    status: int = 500
+    type: str = "server_error"
+    code: str | int | None = None
+    outcome: str = "failed"
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class BadRequest(ServingError):
+    status, type, outcome = 400, "invalid_request_error", "bad_request"
+
+
+class TooLarge(BadRequest):
+    status, code = 413, "body_too_large"
+
+
+class BadVerdict(BadRequest):
+    status = 422
+
+
+class UnknownModel(ServingError):
+    status, type, code = 404, "invalid_request_error", "model_not_found"
+    outcome = "unknown_model"
+
+
+class NoSplit(ServingError):
+    status, code, outcome = 503, "no_split", "no_split"
+
+
+class NotStored(ServingError):
+    status, code = 503, "not_stored"
+
+
+class ClientClosed(ServingError):
+    status, outcome = 499, "client_closed"
+
+
+class EngineError(ServingError):
+    status, type = 502, "engine_error"
+
+
+class EngineAway(EngineError):
+    status, code, outcome = 503, "engine_away", "engine_away"
+
+
+class EngineSlow(EngineError):
+    status, code, outcome = 504, "engine_slow", "engine_slow"
+
+
+class EngineRefused(EngineError):
+    def __init__(self, status: int, said: dict[str, Any]) -> None:
+        super().__init__(str(said.get("message", "no message")), said.get("param"))
+        self.status = status
+        self.type = str(said.get("type") or _phrase(status))
+        self.code = said.get("code", status)
+        self.outcome = "refused" if status < 500 else "engine_error"
+
+
+class BadAnswer(EngineError):
+    code, outcome = "bad_answer", "bad_answer"
+
+
+class WrongAdapter(EngineError):
+    code, outcome = "wrong_adapter", "wrong_adapter"
+
+
+def body_of(error: ServingError) -> dict[str, Any]:
+    """The error as OpenAI's clients know it."""
+    return error_body(str(error), error.type, error.param, error.code)
+
+
+def error_body(
+    message: str, type: str, param: str | None = None, code: str | int | None = None
+) -> dict[str, Any]:
+    return {"error": {"message": message, "type": type, "param": param, "code": code}}
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "error"

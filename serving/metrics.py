@@ -1,0 +1,83 @@
+"""All numbers that serving shows, and its only file that knows Prometheus.
+
+Labels come from closed sets: never a user, and no adapter that there is not.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+PREFIX = "thumbwheel_serving"
+NO_ADAPTER = "none"  # the label where no adapter answered
+_OVERHEAD = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+_WAITING = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self._registry = registry = registry or CollectorRegistry()
+        self.requests = Counter(
+            f"{PREFIX}_requests",
+            "Chat requests, by the adapter that answered and how it went.",
+            ["adapter", "outcome"],
+            registry=registry,
+        )
+        self.first_token_seconds = Histogram(
+            f"{PREFIX}_first_token_seconds",
+            "From a streaming request to the first part of its answer.",
+            ["adapter"],
+            buckets=_WAITING,
+            registry=registry,
+        )
+        self.total_seconds = Histogram(
+            f"{PREFIX}_total_seconds",
+            "From a request to the end of its answer.",
+            ["adapter"],
+            buckets=_WAITING,
+            registry=registry,
+        )
+        self.overhead_seconds = Histogram(
+            f"{PREFIX}_overhead_seconds",
+            "From a request to the first part of its answer, without the wait for the engine.",
+            buckets=_OVERHEAD,
+            registry=registry,
+        )
+        self.canary_fallbacks = Counter(
+            f"{PREFIX}_canary_fallbacks",
+            "Requests of canary users that stable answered because the canary could not be loaded.",
+            ["canary"],
+            registry=registry,
+        )
+        self.completions_lost = Counter(
+            f"{PREFIX}_completions_lost",
+            "Answers that could not be written down as a completion.",
+            registry=registry,
+        )
+        self.verdicts = Counter(
+            f"{PREFIX}_verdicts", "Verdicts accepted, by kind.", ["kind"], registry=registry
+        )
+        self._split_revision = Gauge(
+            f"{PREFIX}_split_revision", "The split in force; 0 is none.", registry=registry
+        )
+        self._spool_bytes = Gauge(
+            f"{PREFIX}_spool_waiting_bytes",
+            "Completions and verdicts on disk that are not on the log yet.",
+            registry=registry,
+        )
+
+    def watch(self, *, split_revision: Callable[[], int], spool_bytes: Callable[[], int]) -> None:
+        """Where to look whenever somebody asks."""
+        self._split_revision.set_function(split_revision)
+        self._spool_bytes.set_function(spool_bytes)
+
+    def page(self) -> bytes:
+        return generate_latest(self._registry)

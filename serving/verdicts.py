@@ -1,0 +1,87 @@
+"""What a user says of an answer: read strictly, made durable, and only then accepted."""
+
+from asyncio import to_thread
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import uuid4
+
+from feedback.events import (
+    Comparison,
+    Correction,
+    Outcome,
+    Retraction,
+    Thumb,
+    Verdict,
+    encode,
+    group_of,
+)
+from feedback.log import VERDICTS
+from feedback.privacy import pseudonym
+from serving.ask import USER_HEADER
+from serving.errors import BadVerdict, NotStored
+from serving.form import Form, explained, read_form
+from serving.metrics import Metrics
+
+KEY_HEADER = "idempotency-key"
+
+
+class Spool(Protocol):
+    def append(self, topic: str, key: str, value: bytes) -> None: ...
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    secret: bytes
+    spool: Spool
+    metrics: Metrics
+
+    async def accept(self, body: dict[str, Any], headers: Mapping[str, str]) -> str:
+        """The verdict's key, once it is durable. Its completion need not be known yet."""
+        form = read_form(body)
+        user = form.user or headers.get(USER_HEADER)
+        verdict = _verdict(
+            form,
+            key=_key(form, headers.get(KEY_HEADER)),
+            user=pseudonym(self.secret, user) if user else None,
+        )
+        try:
+            await to_thread(
+                self.spool.append,
+                VERDICTS.name,
+                group_of(verdict.completion_id),
+                encode(verdict),
+            )
+        except OSError as error:
+            raise NotStored(f"the verdict could not be stored, send it again: {error}") from error
+        self.metrics.verdicts.labels(verdict.kind).inc()
+        return verdict.key
+
+
+def _key(form: Form, header: str | None) -> str:
+    """Said again with the same key, a verdict counts once."""
+    if form.key and header and form.key != header:
+        raise BadVerdict(f"key is {form.key!r}; expected {header!r} as in {KEY_HEADER}", "key")
+    return form.key or header or uuid4().hex
+
+
+def _verdict(form: Form, *, key: str, user: str | None) -> Verdict:
+    about: dict[str, Any] = {
+        "at": datetime.now(UTC),
+        "key": key,
+        "completion_id": form.completion_id,
+        "user": user,
+    }
+    with explained():
+        if form.thumb:
+            return Thumb(**about, up=form.thumb == "up", comment=form.comment)
+        if form.correction:
+            return Correction(**about, text=form.correction)
+        if form.outcome:
+            return Outcome(**about, name=form.outcome.name, value=form.outcome.value)
+        if form.comparison:
+            rival = form.comparison
+            return Comparison(**about, other_id=rival.other_id, winner=rival.winner)
+        assert form.retract  # a form says exactly one thing
+        return Retraction(**about, of=form.retract)

@@ -1,0 +1,249 @@
+"""One thumb goes all the way round, on real parts, while they are killed one after the other."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from feedback import examples
+from feedback.events import BASE, Completion, decode
+from feedback.log import Log, open_log, read_all
+from ops import history
+from ops.demo.diary import read_diary
+from ops.demo.teach import Course, make
+from ops.demo.users import Crowd, Habits
+from tests.integration.free import free_ports
+from trainer.adapters import load, read_lineage
+
+pytestmark = pytest.mark.integration
+
+PROGRAMS = ("serving", "feedback", "ops", "trainer", "engine")
+PLAN = {
+    "alpha": 16.0,
+    "rank": 8,
+    "learning_rate": 1e-3,
+    "beta": 1.0,
+    "sft_weight": 3.0,
+    "epochs": 2,
+    "min_rows": 80,
+    "min_holdout": 1,
+    "max_new_tokens": 80,
+}
+THUMBWHEEL = Path(sys.executable).parent / "thumbwheel"
+
+
+def until(claim: Callable[[], bool], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
+
+
+class Loop:
+    """`thumbwheel up` in a process of its own, and a crowd that chats with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.diary = folder / "home", folder / "diary.jsonl"
+        serving, engine, *metrics = free_ports(5)
+        self.url = f"http://127.0.0.1:{serving}"
+        (folder / "plan.json").write_text(json.dumps(PLAN))
+        make(folder / "model", Course())
+        self.out = (folder / "up.out").open("w+")
+        env = os.environ | {
+            "THUMBWHEEL_ENGINE_PORT": str(engine),
+            "THUMBWHEEL_FEEDBACK_METRICS_PORT": str(metrics[0]),
+            "THUMBWHEEL_TRAINER_METRICS_PORT": str(metrics[1]),
+            "THUMBWHEEL_OPS_METRICS_PORT": str(metrics[2]),
+            "THUMBWHEEL_TRAINER_MIN_EXAMPLES": "120",
+            "THUMBWHEEL_OPS_STEPS_PERCENT": "10,50",
+            "THUMBWHEEL_OPS_STEP_MIN_SECONDS": "5",
+            "THUMBWHEEL_OPS_STEP_MIN_COMPLETIONS": "15",
+        }
+        words = ("up", "--model", folder / "model", "--name", "demo", "--home", self.home)
+        options = ("--port", str(serving), "--plan", folder / "plan.json", "--quiet")
+        self.process = subprocess.Popen(
+            [THUMBWHEEL, *words, *options],
+            env=env,
+            stdout=self.out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def said(self) -> str:
+        return Path(self.out.name).read_text()
+
+    def pid(self, program: str) -> int:
+        return int(re.findall(rf"^{program} is started \(pid (\d+)\)", self.said(), re.M)[-1])
+
+    def times_ready(self, program: str) -> int:
+        return len(re.findall(rf"^{program} is ready", self.said(), re.M))
+
+    def wait_until_up(self) -> None:
+        def is_up() -> bool:
+            assert self.process.poll() is None, self.said()
+            return "Thumbwheel is up" in self.said()
+
+        until(is_up, 300, "thumbwheel up")
+
+    def command(self, *words: str) -> str:
+        done = subprocess.run(
+            [THUMBWHEEL, *words, "--home", self.home],
+            env=os.environ | {"COLUMNS": "300"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(60) == 0, self.said()
+        self.out.close()
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+    loop = Loop(tmp_path_factory.mktemp("loop"))
+    try:
+        loop.wait_until_up()
+        yield loop
+    finally:
+        loop.close()
+
+
+class Users(threading.Thread):
+    """Chat and rate until they are told to stop."""
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._url, self._diary = loop.url, loop.diary
+        self._stop_chats: Callable[[], object] = lambda: None
+        self._chatting = threading.Event()
+
+    def run(self) -> None:
+        asyncio.run(self._chat())
+
+    async def _chat(self) -> None:
+        told, running = asyncio.Event(), asyncio.get_running_loop()
+        self._stop_chats = lambda: running.call_soon_threadsafe(told.set)
+        self._chatting.set()
+        async with httpx.AsyncClient(base_url=self._url, timeout=60) as client:
+            await Crowd(client, "demo", habits=Habits(in_flight=8), diary=self._diary).chat(told)
+
+    def stop(self) -> None:
+        if self.is_alive():
+            self._chatting.wait()
+            self._stop_chats()
+            self.join(90)
+
+
+@pytest.fixture(scope="module")
+def users(loop: Loop) -> Iterator[Users]:
+    """They chat from the first test that names them on."""
+    users = Users(loop)
+    users.start()
+    yield users
+    users.stop()
+
+
+@pytest.fixture(scope="module")
+def log(loop: Loop) -> Iterator[Log]:
+    log = open_log(f"sqlite:///{loop.home}/log.db")
+    yield log
+    log.close()
+
+
+def completions(log: Log) -> dict[str, Completion]:
+    found = (decode(record.value, (Completion,)) for record in read_all(log, "completions"))
+    return {completion.id: completion for completion in found}
+
+
+def ask(client: openai.OpenAI, user: str) -> tuple[str, str, str]:
+    """The answer's id, the adapter in its header, and the model in vLLM's own answer."""
+    raw = client.chat.completions.with_raw_response.create(
+        model="demo",
+        user=user,
+        max_tokens=20,
+        messages=[{"role": "user", "content": "How do I make tea?"}],
+    )
+    answer = raw.parse()
+    return answer.id, raw.headers["x-thumbwheel-adapter"], answer.model
+
+
+def test_a_round_of_thumbs_makes_an_adapter_that_users_promote(
+    loop: Loop, users: Users, log: Log
+) -> None:
+    seen: list[tuple[str, str, str]] = []
+    with openai.OpenAI(base_url=f"{loop.url}/v1", api_key="none") as client:
+
+        def promoted() -> bool:
+            seen.append(ask(client, user=f"sdk-{len(seen)}"))
+            return history.splits(log)[-1].stable != BASE
+
+        until(promoted, 600, f"a promotion; {loop.command('status')}")
+        seen += [ask(client, user=f"sdk-{len(seen)}") for _ in range(10)]
+    served = {BASE, history.splits(log)[-1].stable}
+    assert {adapter for _, adapter, _ in seen} == served
+    known = completions(log)
+    for completion_id, adapter, model in seen:
+        assert (model if model != "demo" else BASE) == adapter == known[completion_id].adapter
+
+
+def test_one_id_is_followed_through_every_stop(loop: Loop, log: Log) -> None:
+    name = history.splits(log)[-1].stable
+    manifest = load(loop.home / "adapters", name)
+    assert manifest.passed
+    lesson = read_lineage(loop.home / "adapters", name)[0]
+    told = loop.command("trace", lesson.completion_id)
+    for stop in (
+        "by base, split revision 1",
+        "thumb ",
+        "settled as ",
+        f"{name}: {lesson.use}",
+        f"canary {name} 10% ({name} passed its gates)",
+        f"stable {name} (better: gain ",
+    ):
+        assert stop in told
+    assert f"{name} " in loop.command("status")
+    assert "promoted" in loop.command("history")
+
+
+def test_a_rollback_takes_effect_on_the_next_answer(loop: Loop) -> None:
+    loop.command("rollback", "--reason", "a test of the brakes")
+    time.sleep(0.2)  # the gateway follows the log every 50 ms
+    with openai.OpenAI(base_url=f"{loop.url}/v1", api_key="none") as client:
+        assert {ask(client, user=f"late-{i}")[1] for i in range(5)} == {BASE}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_killed_process_comes_back_while_users_go_on(
+    loop: Loop, users: Users, program: str
+) -> None:
+    ready = loop.times_ready(program)
+    os.kill(loop.pid(program), signal.SIGKILL)
+    until(lambda: loop.times_ready(program) > ready, 240, f"{program} is back")
+    accepted = len(read_diary(loop.diary))
+    until(lambda: len(read_diary(loop.diary)) > accepted + 3, 60, "users rate again")
+
+
+def test_no_verdict_that_was_answered_202_is_lost(loop: Loop, users: Users) -> None:
+    users.stop()
+    accepted = {(verdict.completion_id, verdict.up) for verdict in read_diary(loop.diary)}
+
+    def missing() -> set[tuple[str, bool]]:
+        rows = examples.read(loop.home / "examples").examples
+        return accepted - {(row.completion_id, bool(row.up)) for row in rows if row.slot == "thumb"}
+
+    until(lambda: not missing(), 30, f"{len(missing())} of {len(accepted)} verdicts are examples")
+    assert len(accepted) > 150

@@ -1,0 +1,37 @@
+"""The closing report says what the log says."""
+
+from pathlib import Path
+
+from ops.demo.findings import Record
+from ops.demo.plot import draw
+from ops.demo.report import render
+from tests.ops.demo.made import Demo
+
+
+def test_the_report_has_every_adapter_and_every_move() -> None:
+    report = render(Demo().record(), "demo-report.png")
+    assert "All 5 things that the demo is to show have happened." in report
+    assert "![How the liked rate grew](demo-report.png)" in report
+    assert "| model-v3 | withdrawn (sabotaged) |" in report
+    assert "| 0.45 ± 0.05 |" in report
+    assert "| 180 s | 10 | model-v1 |  | ann |" in report
+
+
+def test_a_bar_in_a_reason_does_not_break_the_table() -> None:
+    rows = [line for line in render(Demo().record(), "p.png").splitlines() if line[:1] == "|"]
+    assert {row.count("|") for row in rows} == {7, 10}
+
+
+def test_what_was_not_shown_is_said_first() -> None:
+    report = render(Record(splits=Demo().record().splits[:1]), "p.png")
+    assert report.splitlines()[2].startswith("Not shown, of 5 things: 2 rounds")
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    draw(Demo().record(), tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_answers_there_is_no_plot(tmp_path: Path) -> None:
+    draw(Record(), tmp_path / "plot.png")
+    assert not (tmp_path / "plot.png").exists()

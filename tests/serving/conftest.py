@@ -1,0 +1,60 @@
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from feedback.log import open_log
+from serving.__main__ import wire
+from tests.serving.gateway import Gateway, settings_for, split
+from tests.serving.scripted import ScriptedEngine
+from tests.serving.servers import served
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Stage:
+    """One port for all scripted engines: a server takes a moment to stop."""
+
+    actor: ScriptedEngine
+    url: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.actor.app()(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    stage.actor = ScriptedEngine()
+    with served(stage) as stage.url:
+        yield stage
+
+
+@pytest.fixture
+def engine(stage: Stage) -> ScriptedEngine:
+    stage.actor = ScriptedEngine()
+    return stage.actor
+
+
+@pytest.fixture
+def undecided(tmp_path: Path, stage: Stage, engine: ScriptedEngine) -> Iterator[Gateway]:
+    """A gateway that knows no split yet."""
+    with ExitStack() as until_the_end:
+        enter = until_the_end.enter_context
+        settings = settings_for(tmp_path, stage.url)
+        log = enter(closing(open_log(settings.log)))
+        url = enter(served(wire(settings, until_the_end)))
+        yield Gateway(url, engine, log, enter(httpx.Client(base_url=url, timeout=10)))
+
+
+@pytest.fixture
+def gateway(undecided: Gateway) -> Gateway:
+    """A gateway with `model-v1` as stable."""
+    undecided.decide(split())
+    return undecided

@@ -1,0 +1,106 @@
+"""The docs say what the code says: every setting, every metric, every file."""
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+ROOMS = ("feedback", "trainer", "serving", "ops")
+# Who reads settings that are not a room's own.
+OTHER_READERS = {"PluginSettings": "engine", "UpSettings": "up"}
+
+Readers = dict[str, list[tuple[str, FieldInfo]]]
+
+
+def _table(document: str) -> list[list[str]]:
+    """The cells of all rows of all tables, without code marks."""
+    lines = re.findall(r"^\| `.*\|$", (ROOT / document).read_text(), re.MULTILINE)
+    return [[cell.strip().replace("`", "") for cell in line.split("|")[1:-1]] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def settings() -> Readers:
+    """Every setting, with each room that reads it and the field it reads it by."""
+    found: Readers = {}
+    for room in ROOMS:
+        module = import_module(f"{room}.settings")
+        for name, kind in inspect.getmembers(module, inspect.isclass):
+            if issubclass(kind, BaseSettings) and kind.__module__ == module.__name__:
+                reader = room if name == "Settings" else OTHER_READERS[name]
+                for field in kind.__annotations__.keys() & kind.model_fields.keys():
+                    found.setdefault(field, []).append((reader, kind.model_fields[field]))
+    return found
+
+
+def _default(fields: list[FieldInfo]) -> str:
+    """As a person would type it. Where a room works a value out, the others' default counts."""
+    told = {_typed(field.default) for field in fields if not field.is_required()} - {"none"}
+    assert len(told) <= 1, f"rooms differ: {told}"
+    if told:
+        return told.pop()
+    return "must be set" if any(field.is_required() for field in fields) else "none"
+
+
+def _typed(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return "none" if value is None else str(value)
+
+
+def test_every_setting_is_in_the_docs_and_nothing_else_is(settings: Readers) -> None:
+    told = [row[0] for row in _table("docs/configuration.md")]
+    assert sorted(told) == sorted(settings)
+
+
+def test_the_docs_tell_each_default_and_who_reads_it(settings: Readers) -> None:
+    told = {row[0]: (row[1], set(row[2].split(", "))) for row in _table("docs/configuration.md")}
+    for name, read in settings.items():
+        expected = (_default([field for _, field in read]), {reader for reader, _ in read})
+        assert (name, told[name]) == (name, expected)
+
+
+def test_a_secret_is_no_plain_string(settings: Readers) -> None:
+    assert all(field.annotation is SecretStr for _, field in settings["secret"])
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_metric_is_in_the_docs_as_it_is_and_nothing_else_is(room: str) -> None:
+    told = [tuple(row) for row in _table("docs/metrics.md") if f"_{room}_" in row[0]]
+    assert sorted(told) == sorted(_metrics(room))
+
+
+def test_every_metric_in_the_docs_is_of_a_room() -> None:
+    names = [row[0] for row in _table("docs/metrics.md")]
+    assert all(re.match(rf"thumbwheel_({'|'.join(ROOMS)})_", name) for name in names)
+
+
+def _metrics(room: str) -> list[tuple[str, str, str, str]]:
+    registry = CollectorRegistry()
+    metrics = import_module(f"{room}.metrics").Metrics(registry)
+    made = [metric for metric in vars(metrics).values() if hasattr(metric, "_labelnames")]
+    return [_metric(metric) for metric in made]
+
+
+def _metric(metric: object) -> tuple[str, str, str, str]:
+    family = metric.describe()[0]  # type: ignore[attr-defined]
+    suffix = "_total" if family.type == "counter" else ""
+    # The library keeps the names of the labels to itself.
+    labels = ", ".join(metric._labelnames)  # type: ignore[attr-defined]
+    return (f"{family.name}{suffix}", family.type, labels, family.documentation)
+
+
+def test_the_tree_in_the_readme_is_the_tree() -> None:
+    """Lines such as `ops/decide.py   every rule that can move traffic, on one page`."""
+    tree = re.search(r"^## The tree\n+```\w*\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert tree is not None, "README.md has no code block under the heading `## The tree`"
+    told = re.findall(r"^(\S+\.py) +\S", tree[1], re.MULTILINE)
+    paths = [path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    assert sorted(told) == sorted(str(path) for path in paths if path.name != "__init__.py")

@@ -1,0 +1,161 @@
+"""The real process, as it is started; and its turns, where they go wrong."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from feedback.log import Log, open_log
+from tests.trainer.tiny import PLAN, example, rated_by_base, settle
+from trainer.__main__ import once, turn
+from trainer.adapters import load, verify
+from trainer.due import Rules
+from trainer.lock import only_one
+from trainer.loop import Loop
+from trainer.metrics import Metrics
+from trainer.newest import Newest
+from trainer.parent import SplitReader
+from trainer.run import Places
+from trainer.settings import Settings
+from trainer.tally import Tally
+
+
+def environment(places: Places, **more: str) -> dict[str, str]:
+    plan = places.examples.parent / "plan.json"
+    plan.write_text(json.dumps(PLAN.model_dump(mode="json")))
+    return {
+        **os.environ,
+        "THUMBWHEEL_LOG": f"sqlite:///{places.examples.parent}/log.db",
+        "THUMBWHEEL_MODEL": places.base,
+        "THUMBWHEEL_NAME": places.series,
+        "THUMBWHEEL_EXAMPLES": str(places.examples),
+        "THUMBWHEEL_ADAPTERS": str(places.adapters),
+        "THUMBWHEEL_TRAINER_STATE": str(places.state),
+        "THUMBWHEEL_TRAINER_PLAN": str(plan),
+        **more,
+    }
+
+
+@pytest.fixture
+def settings(places: Places, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, value in environment(places).items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.fixture
+def log(settings: Settings) -> Iterator[Log]:
+    with closing(open_log(settings.log)) as opened:
+        yield opened
+
+
+def loop(settings: Settings, log: Log) -> Loop:
+    rules = Rules(min_examples=60, min_rows=60, interval_seconds=60)
+    newest = Newest(settings.adapters, settings.name)
+    return Loop(rules, SplitReader(log), Tally(settings.examples), newest, began=datetime.now(UTC))
+
+
+def rounds(registry: CollectorRegistry, outcome: str) -> float | None:
+    return registry.get_sample_value("thumbwheel_trainer_rounds_total", {"outcome": outcome})
+
+
+def test_once_runs_a_round_on_what_serves(settings: Settings, log: Log) -> None:
+    rated_by_base(Path(settings.model), settings.examples)
+    once(settings, PLAN, SplitReader(log))
+    assert load(settings.adapters, "tiny-v1").parent == "base"
+
+
+def test_once_beside_another_trainer_ends_with_the_reason(settings: Settings, log: Log) -> None:
+    with only_one(settings.trainer_state), pytest.raises(SystemExit, match="another trainer"):
+        once(settings, PLAN, SplitReader(log))
+
+
+def test_a_turn_without_news_goes_well(settings: Settings, log: Log) -> None:
+    registry = CollectorRegistry()
+    assert turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert registry.get_sample_value("thumbwheel_trainer_waiting_thumbs") == 0
+
+
+def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
+    settings: Settings, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    settle(settings.examples, [example(n) for n in range(96)], start=0, end=96)
+    settle(settings.examples, [example(n, adapter="tiny-v7") for n in range(96)], start=96, end=192)
+    log.append("split", "split", b'{"revision": 1, "stable": "tiny-v7"}')
+    registry = CollectorRegistry()
+    assert not turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert rounds(registry, "failed") == 1
+    assert "'tiny-v7' is not published" in caplog.text
+
+
+def test_a_round_of_too_few_rows_may_come_again_later(settings: Settings, log: Log) -> None:
+    settle(settings.examples, [example(n, user="ann") for n in range(96)], start=0, end=96)
+    registry = CollectorRegistry()
+    assert not turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert rounds(registry, "too_few") == 1
+
+
+def test_a_log_that_is_away_is_no_failure(settings: Settings) -> None:
+    log = open_log(settings.log)
+    log.close()
+    registry = CollectorRegistry()
+    assert not turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert rounds(registry, "failed") is None
+
+
+def test_blank_publishes_v0_and_ends(places: Places) -> None:
+    command = [sys.executable, "-m", "trainer", "--blank"]
+    ended = subprocess.run(command, env=environment(places), capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "tiny-v0" in ended.stderr
+    assert not verify(places.adapters, "tiny-v0").passed
+
+
+def test_the_loop_answers_on_metrics_makes_an_adapter_and_ends_cleanly(places: Places) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = environment(
+        places,
+        THUMBWHEEL_TRAINER_METRICS_PORT=str(port),
+        THUMBWHEEL_TRAINER_MIN_EXAMPLES="60",
+        THUMBWHEEL_TRAINER_POLL_SECONDS="0.05",
+    )
+    rated_by_base(Path(places.base), places.examples)
+    trainer = subprocess.Popen(
+        [sys.executable, "-m", "trainer"], env=env, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for(port, 'rounds_total{outcome="published"} 1.0')
+    finally:
+        trainer.send_signal(signal.SIGTERM)
+        _, said = trainer.communicate(timeout=30)
+    assert trainer.returncode == 0, said
+    assert load(places.adapters, "tiny-v1").passed
+    assert "a round on base: 96 new thumbs" in said
+    assert "epoch 2 of 2: done in" in said
+
+
+def wait_for(port: int, line: str, seconds: float = 180) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                if line in answer.read().decode():
+                    return
+        except URLError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{line!r} was not on /metrics within {seconds} s")

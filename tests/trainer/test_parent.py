@@ -1,0 +1,73 @@
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedback.events import BASE, encode
+from feedback.log import SPLIT, Log, open_log
+from serving.split import SPLIT_KEY, Split, newest
+from trainer.parent import SplitReader
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    with closing(open_log(f"sqlite:///{tmp_path}/log.db")) as opened:
+        yield opened
+
+
+def split(revision: int, stable: str, canary: str | None = None) -> Split:
+    return Split(
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        revision=revision,
+        stable=stable,
+        canary=canary,
+        share_percent=5.0 if canary else 0.0,
+        reason="a test",
+        by="me",
+    )
+
+
+def write(log: Log, one: Split) -> None:
+    log.append(SPLIT.name, SPLIT_KEY, encode(one))
+
+
+def test_without_a_split_the_base_model_serves(log: Log) -> None:
+    assert SplitReader(log).serving().stable == BASE
+
+
+def test_a_new_revision_is_seen_at_the_next_look(log: Log) -> None:
+    reader = SplitReader(log)
+    write(log, split(1, "tiny-v1"))
+    assert reader.serving().stable == "tiny-v1"
+    write(log, split(2, "tiny-v1", canary="tiny-v2"))
+    assert reader.serving().canary == "tiny-v2"
+
+
+def test_a_record_that_cannot_be_read_is_left_out(
+    log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(log, split(1, "tiny-v1"))
+    log.append(SPLIT.name, SPLIT_KEY, b'{"revision": 0, "stable": "tiny-v9"}')
+    log.append(SPLIT.name, SPLIT_KEY, b"not JSON")
+    assert SplitReader(log).serving().stable == "tiny-v1"
+    assert caplog.text.count("left out") == 2
+
+
+names = st.sampled_from(["base", "tiny-v1", "tiny-v2"])
+splits = st.builds(split, st.integers(1, 4), names, st.none() | st.just("tiny-v3"))
+
+
+@settings(max_examples=20, deadline=None)  # each example is a database
+@given(st.lists(splits, min_size=1, max_size=8))
+def test_it_agrees_with_the_gateway(history: list[Split]) -> None:
+    with TemporaryDirectory() as folder, closing(open_log(f"sqlite:///{folder}/l.db")) as log:
+        for one in history:
+            write(log, one)
+        serving, expected = SplitReader(log).serving(), newest(history)
+    assert expected is not None
+    assert serving.model_dump() == expected.model_dump(include={"revision", "stable", "canary"})

@@ -1,0 +1,123 @@
+"""The trainer, wired: `python -m trainer` waits for rounds to be due, `--once` runs one now.
+
+`--blank` publishes NAME-v0 and ends. Torch is loaded only when a round begins.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from feedback.log import LogAway, open_log
+from trainer.blank import publish_blank
+from trainer.due import Rules
+from trainer.lock import RoundRunning
+from trainer.loop import Loop
+from trainer.metrics import Metrics
+from trainer.newest import Newest
+from trainer.parent import SplitReader
+from trainer.plan import Plan, read_plan
+from trainer.progress import progress
+from trainer.settings import Settings
+from trainer.tally import Tally
+
+if TYPE_CHECKING:
+    from trainer.run import Round
+
+_log = logging.getLogger("trainer")
+
+
+def main() -> None:
+    asked = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # Wherever a round is, it may end: nothing of it is seen before it is whole.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    settings = Settings()
+    if asked.blank:
+        blank = publish_blank(settings.adapters, settings.name, settings.model)
+        return _log.info("%s is in %s", blank.name, settings.adapters)
+    plan = read_plan(settings.trainer_plan)
+    with closing(open_log(settings.log)) as log:
+        split = SplitReader(log)
+        if asked.once:
+            once(settings, plan, split)
+        else:
+            watch(settings, plan, split)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--once", action="store_true", help="run one round now, then end")
+    which.add_argument("--blank", action="store_true", help="publish NAME-v0, then end")
+    return parser.parse_args()
+
+
+def once(settings: Settings, plan: Plan, split: SplitReader) -> None:
+    try:
+        round_on(split.serving().stable, settings, plan)
+    except RoundRunning as error:
+        sys.exit(str(error))
+
+
+def watch(settings: Settings, plan: Plan, split: SplitReader) -> None:
+    rules = Rules(
+        min_examples=settings.trainer_min_examples,
+        min_rows=plan.min_rows,
+        interval_seconds=settings.trainer_interval_seconds,
+    )
+    newest = Newest(settings.adapters, settings.name)
+    loop = Loop(rules, split, Tally(settings.examples), newest, began=datetime.now(UTC))
+    metrics = Metrics()
+    metrics.serve(settings.trainer_metrics_port)
+    while True:
+        well = turn(settings, plan, loop, metrics)
+        time.sleep(settings.trainer_poll_seconds if well else settings.trainer_retry_seconds)
+
+
+def turn(settings: Settings, plan: Plan, loop: Loop, metrics: Metrics) -> bool:
+    """Whether all went well; if not, the next turn may come later."""
+    try:
+        start = loop.look(datetime.now(UTC))
+        metrics.waiting(loop.waiting)
+        if start is None:
+            return True
+        _log.info("a round on %s: %s", start.parent, start.why)
+        ended = round_on(start.parent, settings, plan)
+    except (LogAway, RoundRunning) as error:
+        _log.warning("not now: %s", error)
+        return False
+    except Exception:
+        _log.exception("the round failed")
+        metrics.ended("failed")
+        return False
+    metrics.ended(ended.outcome, ended.manifest)
+    return ended.manifest is not None
+
+
+def round_on(parent: str, settings: Settings, plan: Plan) -> "Round":
+    import torch  # here, because it takes seconds and 700 MB that waiting does not need
+
+    from trainer.run import Places, run_round
+
+    torch.set_num_threads(plan.threads)
+    places = Places(
+        base=settings.model,
+        series=settings.name,
+        examples=settings.examples,
+        adapters=settings.adapters,
+        state=settings.trainer_state,
+    )
+    with progress() as tell:
+        ended = runround_on(places, parent, plan, tell=tell)
+    name = ended.manifest.name if ended.manifest else "no adapter"
+    _log.info("%s: %s, %s", ended.outcome, name, ended.why)
+    return ended
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""When to start a round. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rules:
+    min_examples: int  # so many new thumbs start a round at once
+    min_rows: int  # so many are enough once the interval has passed
+    interval_seconds: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    canary: str | None
+    new_thumbs: int  # on the stable adapter's answers, beyond the data of the newest adapter
+    waited_seconds: float  # since the newest adapter was published
+
+
+def due(rules: Rules, standing: Standing) -> str | None:
+    """Why a round should start now; None: it should not."""
+    if standing.canary is not None:
+        return None  # its trial decides what the next round builds on
+    if standing.new_thumbs >= rules.min_examples:
+        return f"{standing.new_thumbs} new thumbs"
+    waited = standing.waited_seconds
+    if waited >= rules.interval_seconds and standing.new_thumbs >= rules.min_rows:
+        return f"{standing.new_thumbs} new thumbs after {waited:.0f} s"
+    return None

@@ -1,0 +1,35 @@
+"""Watches for a round to be due. Knows nothing of how a round is run, nor of torch."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from trainer.due import Rules, Standing, due
+from trainer.newest import Newest
+from trainer.parent import SplitReader
+from trainer.tally import Tally
+
+
+@dataclass(frozen=True)
+class Start:
+    """A round that is due, and why."""
+
+    parent: str
+    why: str
+
+
+class Loop:
+    def __init__(
+        self, rules: Rules, split: SplitReader, tally: Tally, newest: Newest, *, began: datetime
+    ) -> None:
+        self._rules, self._split, self._tally, self._newest = rules, split, tally, newest
+        self._began = began  # stands in for the day of the newest adapter where there is none
+        self.waiting = 0  # new thumbs that no round has used
+
+    def look(self, now: datetime) -> Start | None:
+        serving, newest = self._split.serving(), self._newest.manifest()
+        # The newest, not the stable one: a withdrawn adapter is not made again from the same data.
+        self.waiting = self._tally.thumbs(serving.stable, newest.watermark if newest else {})
+        waited = now - (newest.created_at if newest else self._began)
+        standing = Standing(serving.canary, self.waiting, waited.total_seconds())
+        why = due(self._rules, standing)
+        return Start(serving.stable, why) if why else None

@@ -1,0 +1,45 @@
+"""Which adapter serves now, from the topic `split`. Reads three of its fields."""
+
+import logging
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from feedback.events import BASE, Id, first_complaint
+from feedback.log import SPLIT, Log
+
+_log = logging.getLogger("trainer")
+
+
+class Serving(BaseModel):
+    """What the newest split says; the base model alone, where there is none yet."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    revision: Annotated[int, Field(ge=1)] | None
+    stable: Id
+    canary: Id | None = None
+
+
+class SplitReader:
+    """Reads each record of the log once. Of two with one revision the first holds."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._next = 0
+        self._serving = Serving(revision=None, stable=BASE)
+
+    def serving(self) -> Serving:
+        while records := self._log.read(SPLIT.name, 0, self._next):
+            for record in records:
+                self._take(record.value)
+            self._next = records[-1].position.offset + 1
+        return self._serving
+
+    def _take(self, raw: bytes) -> None:
+        try:
+            found = Serving.model_validate_json(raw)
+        except ValidationError as error:
+            _log.warning("a split that cannot be read is left out: %s", first_complaint(error))
+            return
+        if (found.revision or 0) > (self._serving.revision or 0):
+            self._serving = found

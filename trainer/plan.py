@@ -1,0 +1,63 @@
+"""The plan of a round: every number that decides what comes out of it. Saved in the manifest.
+
+The defaults are for a model of some billions of parameters; a demo on a tiny model needs its own.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Plan(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    method: Literal["kto"] = "kto"
+    seed: int = 0
+    # Of the CPU. Two that share their cores with a busy engine wait for each other: a round that
+    # took 0.7 s with one took 14 s with two.
+    threads: Count = 1
+
+    # The adapter. A round that continues a parent keeps the parent's rank and alpha.
+    rank: Annotated[int, Field(ge=1, le=512)] = 16  # vLLM refuses more than its --max-lora-rank
+    alpha: Positive = 32.0
+
+    # Learning. KTO's paper: 5e-7 to 5e-6 for all weights, about ten times that for LoRA, beta 0.1.
+    learning_rate: Positive = 2e-5
+    beta: Positive = 0.1
+    # On liked answers, a mean token: KTO alone pushes down what was right in a disliked answer.
+    sft_weight: NotNegative = 1.0
+    # A minority of up-votes is lifted to down/up, at most to this. Never the down-votes: where nine
+    # of ten answers are liked, most down-votes are slips of the users.
+    up_weight_cap: Annotated[float, Field(ge=1)] = 3.0
+    epochs: Count = 1
+    batch_size: Annotated[int, Field(ge=2)] = 16  # two, because KTO pairs an answer with another's
+    warmup_steps: Annotated[int, Field(ge=0)] = 5
+    clip: Positive = 1.0
+
+    # The data.
+    min_rows: Annotated[int, Field(ge=2)] = 64  # fewer are not worth a round
+    max_row_tokens: Count = 4096  # longer ones would not fit into memory
+    replay: Annotated[int, Field(ge=0)] = 200  # earlier rated answers, against forgetting
+    holdout_percent: Annotated[float, Field(ge=0, le=50)] = 10.0  # of the users
+    min_holdout: Annotated[int, Field(ge=0)] = 3  # ups, and downs; 0: do without the held-out gate
+    # Logged against recomputed log-probabilities: bfloat16 differs by up to 0.05 a token. Beyond
+    # this the log is not of this parent, and all are recomputed.
+    max_logprob_gap: Positive = 0.25
+
+    # The guards. Reward grows with the root of KL at first, then is gamed (Bai 2022, Gao 2022).
+    kl_budget_parent: Positive = 5.0  # nats an answer
+    kl_budget_base: Positive = 20.0
+    max_end_drop: NotNegative = 0.05  # of the share of answers that end by themselves
+    max_length_factor: Annotated[float, Field(gt=1)] = 2.0
+    probe_samples: Annotated[int, Field(ge=2)] = 96
+    max_new_tokens: Count = 256
+
+
+def read_plan(path: Path | None) -> Plan:
+    """The plan with the fields that this JSON file changes."""
+    return Plan() if path is None else Plan.model_validate_json(path.read_bytes())

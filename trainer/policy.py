@@ -1,0 +1,163 @@
+"""The base model with one LoRA on it: log-probabilities, fresh answers, files.
+
+One model serves as three: the `policy` that learns, its `parent` (the LoRA as it was at the
+start) and the `base` (no LoRA). No second copy of the weights is ever held.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers.utils.logging import disable_progress_bar
+
+from trainer.batch import Text, pad, pad_left
+from trainer.lora_files import write_config, write_weights
+from trainer.plan import Plan
+
+Who = Literal["policy", "parent", "base"]
+Weights = dict[str, Tensor]
+
+
+class Sampled(NamedTuple):
+    texts: list[Text]
+    ended: list[bool]  # by the model itself, not by the limit
+
+
+def load_policy(base: str, parent: Path | None, plan: Plan) -> "Policy":
+    """The parent on its base, ready to learn; without a parent a LoRA that changes nothing yet."""
+    disable_progress_bar()  # the round has its own
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(device)
+    torch.manual_seed(plan.seed)
+    if parent is not None:
+        return Policy(PeftModel.from_pretrained(model, parent, is_trainable=True), base, plan)
+    fresh = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=plan.rank,
+        lora_alpha=plan.alpha,
+        target_modules=_linears(model),
+    )
+    return Policy(get_peft_model(model, fresh), base, plan)
+
+
+def _linears(model: Any) -> set[str]:
+    """q_proj, up_proj and so on: all but the head, where PEFT and vLLM do not agree on a LoRA."""
+    head = model.get_output_embeddings()
+    return {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head
+    }
+
+
+class Policy:
+    def __init__(self, model: Any, base: str, plan: Plan) -> None:
+        self._model = model.eval()  # no dropout anywhere; gradients flow all the same
+        self._base = base
+        self._plan = plan
+        self.device: torch.device = model.device
+        found = model.generation_config.eos_token_id
+        self._ends: list[int] = [found] if isinstance(found, int) else list(found or [])
+        # A model's own generation_config may bring top_k or a repetition penalty with it.
+        model.get_base_model().generation_config = GenerationConfig()
+        self._parent = self.weights()
+
+    def parameters(self) -> list[Tensor]:
+        return list(self._trainable().values())
+
+    def weights(self) -> Weights:
+        """A copy of the LoRA as it is now."""
+        return {name: tensor.detach().clone() for name, tensor in self._trainable().items()}
+
+    @torch.no_grad()
+    def restore(self, weights: Weights) -> None:
+        for name, tensor in self._trainable().items():
+            tensor.copy_(weights[name])
+
+    def token_logprobs(self, texts: Sequence[Text]) -> Tensor:
+        """(B, T-1), zero where the next token is not one of the answer. In float32."""
+        batch = pad(texts)
+        ids, answer = batch.ids.to(self.device), batch.answer.to(self.device)
+        # The head is dear: only from where the first answer begins.
+        start = min(len(text.prompt_ids) for text in texts) - 1
+        logits = self._model(  # (B, T-1-start, V)
+            input_ids=ids[:, :-1], use_cache=False, logits_to_keep=ids.shape[1] - 1 - start
+        ).logits
+        found = -cross_entropy(  # (N,), one for each answer token of the batch
+            logits[answer[:, start:]].float(), ids[:, 1:][answer], reduction="none"
+        )
+        return torch.zeros(answer.shape, device=self.device).masked_scatter(answer, found)
+
+    @torch.no_grad()
+    def logprobs(self, texts: Sequence[Text], who: Who = "policy") -> Tensor:
+        """(N,), summed over each answer."""
+        size = 4 * self._plan.batch_size  # without gradients as much fits as four batches with
+        chunks = [texts[at : at + size] for at in range(0, len(texts), size)]
+        with self._as(who):
+            return torch.cat([self.token_logprobs(chunk).sum(1) for chunk in chunks])
+
+    @torch.no_grad()
+    def sample(self, prompts: Sequence[tuple[int, ...]], seed: int, who: Who = "policy") -> Sampled:
+        """One fresh answer to each, drawn from the whole distribution at temperature 1."""
+        torch.manual_seed(seed)
+        size = 8 * self._plan.batch_size
+        chunks = [prompts[at : at + size] for at in range(0, len(prompts), size)]
+        with self._as(who):
+            drawn = [answer for chunk in chunks for answer in self._generate(chunk)]
+        texts = [Text(prompt, answer) for prompt, answer in zip(prompts, drawn, strict=True)]
+        return Sampled(texts, [answer[-1] in self._ends for answer in drawn])
+
+    def save(self, folder: Path) -> None:
+        config = self._model.peft_config["default"]
+        # "auto" would ask the model hub whether the vocabulary has grown.
+        state = get_peft_model_state_dict(self._model, save_embedding_layers=False)
+        write_weights(folder, save({name: t.cpu().contiguous() for name, t in state.items()}))
+        targets = list(config.target_modules)
+        write_config(
+            folder, rank=config.r, alpha=config.lora_alpha, targets=targets, base=self._base
+        )
+
+    def _generate(self, prompts: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+        ids, seen = (tensor.to(self.device) for tensor in pad_left(prompts))
+        drawn = self._model.generate(  # top_k would be 50 unless told otherwise
+            input_ids=ids,
+            attention_mask=seen,
+            generation_config=GenerationConfig(
+                do_sample=True,
+                temperature=1.0,
+                top_k=0,
+                top_p=1.0,
+                max_new_tokens=self._plan.max_new_tokens,
+                eos_token_id=self._ends or None,
+                pad_token_id=self._ends[0] if self._ends else 0,
+            ),
+        )
+        for answer in drawn[:, ids.shape[1] :].tolist():
+            end = next((at for at, token in enumerate(answer) if token in self._ends), len(answer))
+            yield tuple(answer[: end + 1])  # with its end, if it has one
+
+    @contextmanager
+    def _as(self, who: Who) -> Iterator[None]:
+        if who == "policy":
+            yield
+        elif who == "base":
+            with self._model.disable_adapter():
+                yield
+        else:
+            now = self.weights()
+            self.restore(self._parent)
+            try:
+                yield
+            finally:
+                self.restore(now)
+
+    def _trainable(self) -> Weights:
+        return {name: p for name, p in self._model.named_parameters() if p.requires_grad}

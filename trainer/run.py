@@ -1,0 +1,137 @@
+"""STORY. A round: choose the parent, read what users said since, train, gate, publish.
+
+A round that dies leaves nothing: an adapter is seen whole, at the end, or not at all.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from feedback.events import BASE
+from feedback.examples import Watermark, read
+from trainer.adapters import Lesson, Manifest, claim, publish, verify, write_lineage
+from trainer.fit import Fitted, Tell, fit
+from trainer.gates import Measured, decide, scores
+from trainer.lock import only_one
+from trainer.measure import measure
+from trainer.plan import Plan
+from trainer.policy import Policy, load_policy
+from trainer.rows import Rows, make_rows, shortage
+from trainer.training_set import logged_as_computed, training_set
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a round reads and writes."""
+
+    base: str  # the base model, a folder or a name
+    series: str  # adapters are SERIES-v1, SERIES-v2 ...
+    examples: Path
+    adapters: Path
+    state: Path
+
+
+class Round(NamedTuple):
+    outcome: Literal["published", "gated", "too_few"]  # gated: published, but a gate failed
+    why: str
+    manifest: Manifest | None
+
+
+class _Course(NamedTuple):
+    """What a round learns, and from where."""
+
+    parent: str
+    folder: Path | None  # of the parent
+    rows: Rows
+    watermark: Watermark
+
+
+class _Outcome(NamedTuple):
+    fitted: Fitted
+    measured: Measured
+    logprob_gap: float
+
+
+def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
+    """One round on top of `parent`, the adapter that serves."""
+    began = time.monotonic()
+    with only_one(places.state):
+        course = _course(places, parent, plan)
+        if too_few := shortage(course.rows, plan):
+            return Round("too_few", too_few, None)
+        policy = load_policy(places.base, course.folder, plan)
+        outcome = _train(policy, course.rows, plan, tell)
+        folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
+        policy.save(folder)
+        write_lineage(folder, _lessons(course.rows))
+        draft = _manifest(folder.name, places, plan, course, outcome)
+        seconds = time.monotonic() - began
+        manifest = publish(folder, draft.model_copy(update={"seconds": seconds}))
+    return _judged(manifest)
+
+
+def _course(places: Places, parent: str, plan: Plan) -> _Course:
+    """What settled after the parent's data ended is new; all before that may be replayed."""
+    after = {} if parent == BASE else verify(places.adapters, parent).watermark
+    fresh = read(places.examples, after)
+    new = {example.identity for example in fresh.examples}
+    before = read(places.examples).examples if after else []
+    older = [example for example in before if example.identity not in new]
+    return _Course(
+        parent=parent,
+        folder=None if parent == BASE else places.adapters / parent,
+        rows=make_rows(fresh.examples, older, parent=parent, plan=plan),
+        watermark=fresh.watermark,
+    )
+
+
+def _train(policy: Policy, rows: Rows, plan: Plan, tell: Tell) -> _Outcome:
+    trust, gap = logged_as_computed(policy, rows.train, plan)
+    tell("parent's log-probabilities", 0, 1)
+    data = training_set(policy, [*rows.train, *rows.replay], plan, trust=trust)
+    tell("parent's log-probabilities", 1, 1)
+    fitted = fit(policy, data, plan, tell=tell)
+    tell("gates", 0, 1)
+    measured = measure(policy, fitted, rows, plan, trust=trust)
+    tell("gates", 1, 1)
+    return _Outcome(fitted, measured, gap)
+
+
+def _manifest(
+    name: str, places: Places, plan: Plan, course: _Course, outcome: _Outcome
+) -> Manifest:
+    measured = outcome.measured
+    return Manifest(
+        name=name,
+        parent=course.parent,
+        base=places.base,
+        created_at=datetime.now(UTC),
+        plan=plan.model_dump(),
+        watermark=course.watermark,
+        dataset_digest=course.rows.digest,
+        counts=course.rows.counts,
+        gates=decide(measured, plan),
+        kl={"parent": measured.kl_parent, "base": measured.kl_base},
+        curves=outcome.fitted.curves,
+        scores=dict(scores(measured)) | {"logprob_gap": outcome.logprob_gap},
+        libraries={package: version(package) for package in ("torch", "transformers", "peft")},
+        seconds=0.0,
+    )
+
+
+def _lessons(rows: Rows) -> list[Lesson]:
+    return [
+        *(Lesson(row.completion_id, row.user, "train") for row in rows.train),
+        *(Lesson(row.completion_id, row.user, "replay") for row in rows.replay),
+        *(Lesson(row.completion_id, row.user, "holdout") for row in rows.holdout),
+    ]
+
+
+def _judged(manifest: Manifest) -> Round:
+    failed = [f"{gate.name}: {gate.reason}" for gate in manifest.gates if not gate.passed]
+    if failed:
+        return Round("gated", "; ".join(failed), manifest)
+    return Round("published", "all gates passed", manifest)
