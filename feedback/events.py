@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -68,6 +69,12 @@ class Completion(Event):
     first_token_seconds: Annotated[float, Field(ge=0)] | None = None
     total_seconds: Annotated[float, Field(ge=0)]
     error: str | None = None
+
+    @field_validator("messages", "parameters")
+    @classmethod
+    def _finite(cls, value: Any) -> Any:
+        json.dumps(value, allow_nan=False)  # its ValueError becomes the field's complaint
+        return value
 
     @model_validator(mode="after")
     def _one_logprob_per_token(self) -> Self:
@@ -187,7 +194,7 @@ def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:
     kind = known.get(head.get("kind")) if isinstance(head.get("kind"), str) else None
     if kind is None:
         raise BadEvent(f"kind is {head.get('kind')!r}; expected one of {', '.join(known)}")
-    if head.get("v") != 1:
+    if type(head.get("v")) is not int or head["v"] != 1:  # for Python, True and 1.0 are 1 too
         raise BadEvent(f"v is {head.get('v')!r}; this version reads v 1")
     try:
         return kind.model_validate_json(raw)

@@ -8,7 +8,7 @@ from feedback.events import BASE
 from feedback.log import Log
 from ops import history
 from ops.act import SplitContended, change_split
-from ops.history import Action
+from ops.move import Action
 from serving.split import Split
 from trainer.adapters import load, verify
 

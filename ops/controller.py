@@ -22,8 +22,8 @@ from ops.decide import (
     Withdraw,
     decide,
 )
-from ops.history import Action
 from ops.metrics import Metrics
+from ops.move import Action
 from ops.observe import Observer
 from ops.trial import Rollout, rollout, trial
 from serving.split import Split

@@ -3,29 +3,13 @@
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Literal
 
-from pydantic import Field
-
-from feedback.events import BadEvent, E, Event, Id, decode, encode
+from feedback.events import BadEvent, E, decode, encode
 from feedback.log import Log, read_all
+from ops.move import Action, Move
 from serving.split import Split
 
-Action = Literal[
-    "started", "stepped", "promoted", "withdrawn", "refused", "rolled_back", "paused", "resumed"
-]
 _log = logging.getLogger(__name__)
-
-
-class Move(Event):
-    """Something that ops did, and why. `split_revision` is the split that came of it."""
-
-    kind: Literal["move"] = "move"
-    action: Action
-    adapter: Id
-    split_revision: Annotated[int, Field(ge=1)]
-    reason: Annotated[str, Field(min_length=1)]
-    by: Annotated[str, Field(min_length=1)]
 
 
 def record(log: Log, action: Action, adapter: str, split: Split, reason: str) -> None:

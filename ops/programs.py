@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.ports import Port
-from ops.probes import answers, engine_answers
-from ops.program import Program, Ready
+from ops.running.ports import Port
+from ops.running.probes import answers, engine_answers
+from ops.running.program import Program, Ready
 
 _LOCAL = "127.0.0.1"
 _ENGINE_SECONDS = 900  # a big model on a GPU is read and compiled for minutes

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 from ops.decide import Trial
-from ops.history import Move
+from ops.move import Move
 from serving.split import Split
 from trainer.adapters import Manifest
 

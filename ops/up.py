@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ops.keeper import GaveUp
-from ops.ports import BusyPort, refuse_busy
 from ops.programs import Up, base_url, ports_of, programs
-from ops.screen import Screen
+from ops.running.keeper import GaveUp
+from ops.running.ports import BusyPort, refuse_busy
+from ops.running.screen import Screen
+from ops.running.supervisor import supervise, until_told
 from ops.settings import inherited_env
-from ops.supervisor import supervise, until_told
 
 _SECRET = "THUMBWHEEL_SECRET"
 

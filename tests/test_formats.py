@@ -12,7 +12,7 @@ from feedback import events
 from feedback.events import Completion, DeadLetter, Event, Verdict, decode
 from feedback.examples import SCHEMA
 from feedback.log import TOPICS
-from ops.history import Move
+from ops.move import Move
 from serving.split import Split, decode_split
 from trainer.adapters import LINEAGE, MANIFEST, Lesson, Manifest, read_lineage
 from trainer.lora_files import CONFIG, WEIGHTS

@@ -35,7 +35,7 @@ DOORS = {
 # A door that defines a format can be read by who has none of these, and starts at once.
 FORMATS = ("feedback.events", "feedback.examples", "trainer.adapters", "serving.split")
 # What a pure file may speak of without touching it: these define words, and how to store them.
-VOCABULARY = (*FORMATS, "feedback.log", "ops.history")
+VOCABULARY = (*FORMATS, "feedback.log")
 HEAVY = {"torch", "kafka", "fastapi", "vllm"}
 # Each outside library lives in named files.
 FENCES = {

@@ -113,7 +113,7 @@ def round_on(parent: str, settings: Settings, plan: Plan) -> "Round":
         state=settings.trainer_state,
     )
     with progress() as tell:
-        ended = runround_on(places, parent, plan, tell=tell)
+        ended = run_round(places, parent, plan, tell=tell)
     name = ended.manifest.name if ended.manifest else "no adapter"
     _log.info("%s: %s, %s", ended.outcome, name, ended.why)
     return ended

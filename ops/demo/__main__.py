@@ -18,7 +18,7 @@ from ops.demo.processes import teach
 from ops.demo.report import render
 from ops.demo.stage import set_up
 from ops.demo.story import Story
-from ops.supervisor import until_told
+from ops.running.supervisor import until_told
 
 REPORT, PLOT = Path("demo-report.md"), Path("demo-report.png")
 

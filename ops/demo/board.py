@@ -13,7 +13,7 @@ from rich.text import Text
 from feedback.events import BASE
 from ops.demo.seen import Count
 from ops.evidence import Thumbs, wilson
-from ops.history import Move
+from ops.move import Move
 from serving.split import Split
 
 _BAR = 20  # characters

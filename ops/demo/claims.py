@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from feedback.events import BASE
 from ops.demo.findings import Record, lines
-from ops.history import Move
+from ops.move import Move
 
 LIFT_POINTS = 50.0  # that the rounds must lift the true liked rate
 ROUNDS = 2

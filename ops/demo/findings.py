@@ -10,7 +10,7 @@ from feedback.examples import Example
 from ops.demo.diary import Accepted
 from ops.demo.taste import Facts, facts
 from ops.evidence import Thumbs
-from ops.history import Move
+from ops.move import Move
 from ops.trial import fate
 from serving.split import Split
 from trainer.adapters import Estimate, Manifest

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ops.demo.stage import NAME, PLAN, QUICK, Stage
-from ops.probes import answers
-from ops.program import NotReady
-from ops.screen import last_lines
+from ops.running.probes import answers
+from ops.running.program import NotReady
+from ops.running.screen import last_lines
 from ops.settings import inherited_env
 
 THUMBWHEEL = str(Path(sys.executable).with_name("thumbwheel"))

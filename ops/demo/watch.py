@@ -7,7 +7,7 @@ from feedback.log import Log
 from ops import history
 from ops.demo.board import Board
 from ops.demo.seen import Count
-from ops.history import Move
+from ops.move import Move
 from serving.split import Split
 
 LOOK_SECONDS = 0.5

@@ -125,6 +125,8 @@ def _wrong() -> Iterator[tuple[Event, dict[str, Any], str]]:
     yield said, {"kind": ["thumb"]}, "kind is ['thumb']; expected one of "
     yield said, {"v": 2}, "v is 2; this version reads v 1"
     yield said, {"v": "1"}, "v is '1'; this version reads v 1"
+    yield said, {"v": True}, "v is True; this version reads v 1"
+    yield served, {"parameters": {"x": float("inf")}}, "parameters: Out of range float values"
     yield served, {"total_seconds": float("nan")}, "total_seconds: Input should be a finite number"
     yield served, {"logprobs": [-0.1, float("-inf")]}, "logprobs.1: Input should be a finite number"
     yield served, {"total_seconds": -0.5}, "total_seconds: Input should be greater than or equal"

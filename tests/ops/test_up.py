@@ -11,10 +11,10 @@ import feedback.settings
 import ops.settings
 import serving.settings
 import trainer.settings
-from ops.program import Program
 from ops.programs import Ports, Up, programs, settings
+from ops.running.program import Program
 from ops.up import kept_secret, up, welcome
-from tests.ops.children import free_port, until
+from tests.ops.running.children import free_port, until
 
 ROOMS: tuple[type[BaseSettings], ...] = (
     feedback.settings.Settings,

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client import CollectorRegistry
 
-from feedback.log import Log, open_log
+from feedback.log import Log, LogAway, open_log
 from tests.trainer.tiny import PLAN, example, rated_by_base, settle
 from trainer.__main__ import once, turn
 from trainer.adapters import load, verify
@@ -26,7 +26,7 @@ from trainer.lock import only_one
 from trainer.loop import Loop
 from trainer.metrics import Metrics
 from trainer.newest import Newest
-from trainer.parent import SplitReader
+from trainer.parent import Serving, SplitReader
 from trainer.run import Places
 from trainer.settings import Settings
 from trainer.tally import Tally
@@ -61,7 +61,7 @@ def log(settings: Settings) -> Iterator[Log]:
         yield opened
 
 
-def loop(settings: Settings, log: Log) -> Loop:
+def loop(settings: Settings, split: SplitReader) -> Loop:
     rules = Rules(min_examples=60, min_rows=60, interval_seconds=60)
     newest = Newest(settings.adapters, settings.name)
     return Loop(rules, SplitReader(log), Tally(settings.examples), newest, began=datetime.now(UTC))
@@ -84,7 +84,7 @@ def test_once_beside_another_trainer_ends_with_the_reason(settings: Settings, lo
 
 def test_a_turn_without_news_goes_well(settings: Settings, log: Log) -> None:
     registry = CollectorRegistry()
-    assert turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
     assert registry.get_sample_value("thumbwheel_trainer_waiting_thumbs") == 0
 
 
@@ -95,7 +95,7 @@ def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
     settle(settings.examples, [example(n, adapter="tiny-v7") for n in range(96)], start=96, end=192)
     log.append("split", "split", b'{"revision": 1, "stable": "tiny-v7"}')
     registry = CollectorRegistry()
-    assert not turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
     assert rounds(registry, "failed") == 1
     assert "'tiny-v7' is not published" in caplog.text
 
@@ -103,16 +103,22 @@ def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
 def test_a_round_of_too_few_rows_may_come_again_later(settings: Settings, log: Log) -> None:
     settle(settings.examples, [example(n, user="ann") for n in range(96)], start=0, end=96)
     registry = CollectorRegistry()
-    assert not turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
     assert rounds(registry, "too_few") == 1
 
 
-def test_a_log_that_is_away_is_no_failure(settings: Settings) -> None:
-    log = open_log(settings.log)
-    log.close()
+class Away(SplitReader):
+    def serving(self) -> Serving:
+        raise LogAway("nobody answers")
+
+
+def test_a_log_that_is_away_is_no_failed_round(
+    settings: Settings, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
     registry = CollectorRegistry()
-    assert not turn(settings, PLAN, loop(settings, log), Metrics(registry))
+    assert not turn(settings, PLAN, loop(settings, Away(log)), Metrics(registry))
     assert rounds(registry, "failed") is None
+    assert "not now: nobody answers" in caplog.text
 
 
 def test_blank_publishes_v0_and_ends(places: Places) -> None:

@@ -12,7 +12,7 @@ from ops.demo.corpus import Manner, answer, prompts, topic_of
 from ops.demo.diary import Accepted
 from ops.demo.findings import Record
 from ops.demo.taste import facts
-from ops.history import Action, Move
+from ops.move import Action, Move
 from serving.split import Split
 from trainer.adapters import Estimate, GateResult, Manifest
 

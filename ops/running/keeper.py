@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.process_group import ProcessGroup, start_group
-from ops.program import NotReady, Program, Ready
-from ops.reaper import Reaper
-from ops.screen import Screen, Tail, last_lines
+from ops.running.process_group import ProcessGroup, start_group
+from ops.running.program import NotReady, Program, Ready
+from ops.running.reaper import Reaper
+from ops.running.screen import Screen, Tail, last_lines
 
 _LAST_LINES = 15
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ops.screen import Screen, Tail, last_lines
+from ops.running.screen import Screen, Tail, last_lines
 
 
 @pytest.fixture

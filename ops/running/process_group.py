@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from ops.program import Program
-from ops.reaper import Reaper
+from ops.running.program import Program
+from ops.running.reaper import Reaper
 
 _VANISH_SECONDS = 5  # after SIGKILL; memory has to be given back first
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops.reaper import Reaper, groups_left
+from ops.running.reaper import Reaper, groups_left
 
 
 @pytest.fixture

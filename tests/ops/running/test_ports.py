@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
-from ops.ports import BusyPort, Port, refuse_busy
-from tests.ops.children import free_port
+from ops.running.ports import BusyPort, Port, refuse_busy
+from tests.ops.running.children import free_port
 
 
 def test_every_busy_port_is_named_with_the_setting_that_moves_it() -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from ops.keeper import Keeper, Pace
-from ops.program import Program
-from ops.reaper import Reaper
-from ops.screen import Screen
+from ops.running.keeper import Keeper, Pace
+from ops.running.program import Program
+from ops.running.reaper import Reaper
+from ops.running.screen import Screen
 
 _SHOW_SECONDS = 0.1
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

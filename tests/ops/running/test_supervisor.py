@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ops.keeper import GaveUp
-from ops.program import NotReady, Program
-from ops.supervisor import supervise, until_told
-from tests.ops.children import QUICK, SERVER, Farm, free_port, listens, until
+from ops.running.keeper import GaveUp
+from ops.running.program import NotReady, Program
+from ops.running.supervisor import supervise, until_told
+from tests.ops.running.children import QUICK, SERVER, Farm, free_port, listens, until
 
 pytestmark = pytest.mark.anyio
 
@@ -187,14 +187,14 @@ async def _supervisor_of_a_family(
     code = f"""
 import asyncio
 from pathlib import Path
-from ops.supervisor import supervise, until_told
-from tests.ops.children import QUICK, Farm
+from ops.running.supervisor import supervise, until_told
+from tests.ops.running.children import QUICK, Farm
 farm = Farm(Path({str(farm.folder)!r}))
 family = farm.family("family", {port}, {child_port})
 work = supervise([family], farm.folder / "logs", screen=farm.screen, pace=QUICK)
 asyncio.run(until_told(work, lambda: None))
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     supervisor = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=root)
     await until(lambda: listens(port) and listens(child_port))
     return supervisor

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Sequence
 
 import httpx
 
-from ops.program import NotReady, Ready
+from ops.running.program import NotReady, Ready
 
 _GLANCE_SECONDS = 5.0
 _ANSWER_SECONDS = 180.0  # the first answer of an engine compiles: 24 s on two idle cores

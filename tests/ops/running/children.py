@@ -12,11 +12,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ops.keeper import Pace
-from ops.probes import answers
-from ops.program import Program
-from ops.screen import Screen
-from ops.supervisor import supervise
+from ops.running.keeper import Pace
+from ops.running.probes import answers
+from ops.running.program import Program
+from ops.running.screen import Screen
+from ops.running.supervisor import supervise
 
 QUICK = Pace(tries=3, pause_seconds=0.05, grace_seconds=2, poll_seconds=0.02)
 

@@ -1,0 +1,22 @@
+"""Something that ops did to the split, and why, as it lies on the log. Pure."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from feedback.events import Event, Id
+
+Action = Literal[
+    "started", "stepped", "promoted", "withdrawn", "refused", "rolled_back", "paused", "resumed"
+]
+
+
+class Move(Event):
+    """Something that ops did, and why. `split_revision` is the split that came of it."""
+
+    kind: Literal["move"] = "move"
+    action: Action
+    adapter: Id
+    split_revision: Annotated[int, Field(ge=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]

@@ -1,0 +1,1 @@
+"""Programs kept running together on one machine. Knows nothing of what they do."""
