@@ -10,6 +10,7 @@ import os
 import threading
 from base64 import b64decode, b64encode
 from binascii import crc32
+from itertools import takewhile
 from pathlib import Path
 
 from feedback.log import Log, LogAway
@@ -132,5 +133,8 @@ def _decode(line: bytes) -> Item | None:
 
 
 def _whole(lines: list[bytes]) -> list[bytes]:
-    """Without the last one where it was torn by a crash, or is still being written."""
-    return [line for line in lines if line.endswith(b"\n")]
+    """Up to one that was torn by a crash, or is still being written.
+
+    Not all that end with a newline: the rest of a half-written line may have come as a line more.
+    """
+    return list(takewhile(lambda line: line.endswith(b"\n"), lines))

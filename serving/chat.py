@@ -17,7 +17,7 @@ from feedback.events import BASE, encode, first_complaint, group_of
 from feedback.log import COMPLETIONS
 from feedback.privacy import pseudonym
 from serving.ask import Ask, Part
-from serving.errors import BadAnswer, EngineRefused, ServingError, UnknownModel
+from serving.errors import BadAnswer, EngineError, EngineRefused, ServingError, UnknownModel
 from serving.metrics import NO_ADAPTER, Metrics
 from serving.split import Split, choose
 from serving.turn import Chosen, Turn
@@ -101,8 +101,9 @@ class Chat:
         )
 
     async def _ask(self, turn: Turn, chosen: Chosen) -> Opened:
-        turn.chosen = chosen
-        parts = self.engine.answer(chosen.adapter, turn.ask.for_engine(), uuid4().hex)
+        request_id = uuid4().hex
+        turn.chosen, turn.id = chosen, f"chatcmpl-{request_id}"  # as vLLM will name its answer
+        parts = self.engine.answer(chosen.adapter, turn.ask.for_engine(), request_id)
         asked = perf_counter()
         try:
             return Opened(await anext(parts), parts)
@@ -121,6 +122,7 @@ class Chat:
             raise
         except ServingError as error:
             turn.end(error.outcome, str(error))
+            turn.engine_failed = isinstance(error, EngineError) and error.status >= 500
             raise
         finally:
             total_seconds = perf_counter() - turn.ask.started

@@ -44,12 +44,13 @@ class Turn:
     engine_seconds: float = 0.0  # of them, spent waiting for the engine
     outcome: str = "failed"  # its name in the metrics
     error: str | None = None
-    _id: str = field(default="", init=False)
+    engine_failed: bool = False
+    id: str = field(default="", init=False)
     _prompt_ids: tuple[int, ...] = field(default=(), init=False)
     _choices: dict[int, _Choice] = field(default_factory=dict, init=False)
 
     def take(self, part: Part) -> None:
-        self._id = part["id"]
+        self.id = part["id"]
         if part.get("prompt_token_ids"):  # only the first chunk has them
             self._prompt_ids = tuple(part["prompt_token_ids"])
         for said in part["choices"]:
@@ -63,12 +64,17 @@ class Turn:
         return bool(self._choices)
 
     def completions(self, at: datetime, total_seconds: float) -> Iterator[Completion]:
-        """One for each choice. The error belongs to those that it kept from their end."""
-        for index, choice in sorted(self._choices.items()):
-            assert self.chosen is not None  # whoever answered was asked
+        """One for each choice. The error belongs to those that it kept from their end.
+
+        An engine that failed before its first word leaves one too, with no answer: whoever counts
+        an adapter's failures must see it.
+        """
+        choices = self._choices or ({0: _Choice()} if self.engine_failed else {})
+        for index, choice in sorted(choices.items()):
+            assert self.chosen is not None  # whoever answered, or failed, was asked
             yield Completion(
                 at=at,
-                id=f"{self._id}{GROUP_END}{index}" if index else self._id,
+                id=f"{self.id}{GROUP_END}{index}" if index else self.id,
                 conversation=self.ask.conversation,
                 user=self.user,
                 adapter=self.chosen.adapter,

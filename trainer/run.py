@@ -15,10 +15,11 @@ from feedback.examples import Watermark, read
 from trainer.adapters import Lesson, Manifest, claim, publish, verify, write_lineage
 from trainer.fit import Fitted, Tell, fit
 from trainer.gates import Measured, decide, scores
+from trainer.load import load_policy
 from trainer.lock import only_one
 from trainer.measure import measure
 from trainer.plan import Plan
-from trainer.policy import Policy, load_policy
+from trainer.policy import Policy
 from trainer.rows import Rows, make_rows, shortage
 from trainer.training_set import logged_as_computed, training_set
 

@@ -66,10 +66,11 @@ class Board:
 
 def table(split: Split, count: Count) -> Table:
     """One row per adapter that has answered, base first."""
-    made = Table("adapter", "traffic", "answers", "thumbs up", "95% interval", "")
-    for name, answers in sorted(count.answers.items(), key=lambda each: each[0] != BASE):
-        thumbs = count.thumbs(name)
-        made.add_row(name, _traffic(split, name), str(answers), *_rate(thumbs))
+    made = Table("adapter", "traffic", "answers", "thumbs up", "95% interval", "", "truly liked")
+    for name in sorted(count.adapters, key=lambda name: (name != BASE, name)):
+        liked = count.liked(name)
+        told = (_traffic(split, name), str(liked.total), *_rate(count.thumbs(name)))
+        made.add_row(name, *told, f"{liked.rate:.0%}")
     return made
 
 

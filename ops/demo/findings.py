@@ -1,5 +1,6 @@
 """What the log and the manifests say of each adapter of a demo. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import fmean
@@ -32,6 +33,7 @@ class Record:
 class Judged(NamedTuple):
     """An answer as the hidden taste sees it, without the users' slips."""
 
+    completion_id: str
     at: datetime
     adapter: str
     facts: Facts
@@ -61,7 +63,7 @@ class Line:
         return fmean(a.tokens for a in self.answers) if self.answers else float("nan")
 
 
-def judged(completions: list[Completion]) -> list[Judged]:
+def judged(completions: Iterable[Completion]) -> list[Judged]:
     """Every whole answer once, in the order of time: what was spooled may be on the log twice."""
     whole = {c.id: c for c in completions if c.error is None and c.finish_reason is not None}
     return sorted(map(_judge, whole.values()), key=lambda answer: answer.at)
@@ -70,7 +72,9 @@ def judged(completions: list[Completion]) -> list[Judged]:
 def _judge(completion: Completion) -> Judged:
     prompt = str(completion.messages[-1]["content"])
     found = facts(prompt, completion.answer, ended=completion.finish_reason == "stop")
-    return Judged(completion.at, completion.adapter, found, len(completion.answer_ids))
+    return Judged(
+        completion.id, completion.at, completion.adapter, found, len(completion.answer_ids)
+    )
 
 
 def lines(record: Record) -> list[Line]:

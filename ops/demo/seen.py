@@ -1,6 +1,5 @@
 """What lies in the demo's home: a running count while it goes on, and all of it at the end."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,31 +9,45 @@ from feedback.log import COMPLETIONS, VERDICTS, Log, read_all
 from feedback.log import Record as LogRecord
 from ops import history
 from ops.demo.diary import read_diary
-from ops.demo.findings import Record
+from ops.demo.findings import Judged, Record, judged
 from ops.evidence import Thumbs
 from trainer.adapters import published
 
 
 class Count:
-    """Answers and thumbs per adapter. Reads each record once."""
+    """Answers and thumbs per adapter so far. Reads each record once."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._offsets: dict[tuple[str, int], int] = {}
-        self._by: dict[str, str] = {}  # completion to adapter
+        self._answers: dict[str, Judged] = {}
         self._up: dict[str, bool] = {}  # completion to thumb; it may come before its completion
 
     def look(self) -> None:
-        self._by |= {c.id: c.adapter for c in self._new(COMPLETIONS.name, Completion)}
+        self._answers |= {
+            a.completion_id: a for a in judged(self._new(COMPLETIONS.name, Completion))
+        }
         self._up |= {t.completion_id: t.up for t in self._new(VERDICTS.name, Thumb)}
 
     @property
-    def answers(self) -> Counter[str]:
-        return Counter(self._by.values())
+    def adapters(self) -> set[str]:
+        return {answer.adapter for answer in self._answers.values()}
 
     def thumbs(self, adapter: str) -> Thumbs:
-        said = [up for completion, up in self._up.items() if self._by.get(completion) == adapter]
+        said = [
+            self._up[answer.completion_id]
+            for answer in self._of(adapter)
+            if answer.completion_id in self._up
+        ]
         return Thumbs(sum(said), len(said))
+
+    def liked(self, adapter: str) -> Thumbs:
+        """By the hidden taste, of every answer."""
+        liked = [answer.facts.liked for answer in self._of(adapter)]
+        return Thumbs(sum(liked), len(liked))
+
+    def _of(self, adapter: str) -> list[Judged]:
+        return [answer for answer in self._answers.values() if answer.adapter == adapter]
 
     def _new(self, topic: str, kind: type[E]) -> Iterator[E]:
         for partition, end in self._log.end(topic).items():

@@ -11,7 +11,7 @@ NAME = "demo"  # adapters are demo-v1, demo-v2 ...
 PLAN = Path(str(files(__package__))) / "plan.json"
 # The rules are the real ones; only the steps are quick.
 QUICK = {
-    "THUMBWHEEL_TRAINER_MIN_EXAMPLES": "240",
+    "THUMBWHEEL_TRAINER_MIN_EXAMPLES": "260",
     "THUMBWHEEL_TRAINER_RETRY_SECONDS": "5",
     # Longer than ops needs to start a trial, or the next round would begin before it.
     "THUMBWHEEL_TRAINER_POLL_SECONDS": "4",
@@ -19,7 +19,7 @@ QUICK = {
     "THUMBWHEEL_OPS_STEPS_PERCENT": "10,50",
     "THUMBWHEEL_OPS_STEP_MIN_SECONDS": "5",
     "THUMBWHEEL_OPS_STEP_MIN_COMPLETIONS": "20",
-    "THUMBWHEEL_OPS_DEADLINE_SECONDS": "120",
+    "THUMBWHEEL_OPS_DEADLINE_SECONDS": "150",
 }
 _PORTS = ("ENGINE", "FEEDBACK_METRICS", "TRAINER_METRICS", "OPS_METRICS")
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import httpx
 
+from feedback.events import BASE
 from feedback.log import open_log
 from ops.demo.board import Board
-from ops.demo.claims import ROUNDS
+from ops.demo.claims import LIFT_POINTS, ROUNDS
 from ops.demo.findings import Record
 from ops.demo.processes import Broken, come_up, keep_up, thumbwheel
 from ops.demo.sabotage import slip_in, train_opposite
@@ -26,6 +27,7 @@ from trainer.adapters import load
 ROUND_SECONDS = 600.0
 REST_SECONDS = 240.0
 ANSWERS_AFTER_ROLLBACK = 40
+MARGIN = 3.0  # points: what a hundred more answers could take away
 
 
 @dataclass
@@ -74,15 +76,15 @@ class Story:
 
     async def _rounds(self, watch: Watch, group: asyncio.TaskGroup) -> None:
         """Promotions until there are enough; beside the last trial, a sabotage is prepared."""
-        for number in range(1, ROUNDS):
-            await self._promotions(watch, number)
-        ready = "a canary beside whose trial a sabotage can be trained"
-        await watch.until(ready, lambda: _canary_or(watch, ROUNDS), ROUND_SECONDS)
+        await self._promotions(watch, ROUNDS - 1)
+        what = "a canary, beside whose trial a sabotage can be trained"
+        await watch.until(what, watch.on_trial, ROUND_SECONDS)
         training = group.create_task(train_opposite(self.stage))
         await self._promotions(watch, ROUNDS)
+        what = "rounds to lift the true liked rate far enough"
+        await watch.until(what, lambda: _lift_points(watch) >= LIFT_POINTS + MARGIN, ROUND_SECONDS)
         await watch.until("the sabotage to be trained", training.done, REST_SECONDS)
-        assert watch.split is not None  # somebody was promoted
-        self.sabotaged = slip_in(training.result(), self.stage.adapters, watch.split.stable)
+        self.sabotaged = slip_in(training.result(), self.stage.adapters, watch.stable)
         self.board.say(f"{self.sabotaged}, which learned the opposite, is slipped in", "bold red")
 
     async def _promotions(self, watch: Watch, number: int) -> None:
@@ -96,17 +98,15 @@ class Story:
 
     async def _roll_back(self, watch: Watch) -> None:
         """By hand, as a person does who does not like the stable adapter."""
-        assert watch.split is not None
-        former = load(self.stage.adapters, watch.split.stable).parent
+        former = load(self.stage.adapters, watch.stable).parent
         words = ("rollback", "--to", former, "--reason", "the demo rolls back by hand")
         self.board.say(f"$ thumbwheel {' '.join(words)}")
         await thumbwheel(self.stage, *words)
-        enough = watch.count.answers[former] + ANSWERS_AFTER_ROLLBACK
+        enough = watch.count.liked(former).total + ANSWERS_AFTER_ROLLBACK
         what = f"traffic to go to {former}"
-        await watch.until(what, lambda: watch.count.answers[former] >= enough, REST_SECONDS)
+        await watch.until(what, lambda: watch.count.liked(former).total >= enough, REST_SECONDS)
 
 
-def _canary_or(watch: Watch, promotions: int) -> bool:
-    """Whether a canary is on trial, or all of them have been quicker than we could see."""
-    on_trial = watch.split is not None and watch.split.canary is not None
-    return on_trial or len(watch.moved("promoted")) >= promotions
+def _lift_points(watch: Watch) -> float:
+    stable, base = watch.count.liked(watch.stable), watch.count.liked(BASE)
+    return 100 * (stable.rate - base.rate)

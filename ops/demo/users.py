@@ -26,10 +26,14 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Habits:
-    """`in_flight` users chat at once; `slips` is the share of thumbs that point the wrong way."""
+    """`seats`: so many chat at once; `slips` is the share of thumbs that point the wrong way.
+
+    They think for a while before each chat, or two cores would have nothing left to train with.
+    """
 
     users: int = 240
-    in_flight: int = 10
+    seats: int = 10
+    think_seconds: float = 0.4
     streamed: float = 0.8
     rated: float = 0.4
     slips: float = 0.1
@@ -54,11 +58,12 @@ class Crowd:
     async def chat(self, stop: asyncio.Event) -> None:
         """Until it is told to stop; then every chat that began comes to its end."""
         async with asyncio.TaskGroup() as group:
-            for seat in range(self._habits.in_flight):
+            for seat in range(self._habits.seats):
                 group.create_task(self._sit(Random(f"{self._habits.seed}/{seat}"), stop))
 
     async def _sit(self, random: Random, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            await asyncio.sleep(self._habits.think_seconds * 2 * random.random())
             try:
                 await self._visit(random, stop)
             except (httpx.TransportError, Interrupted):

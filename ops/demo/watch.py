@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from feedback.events import BASE
 from feedback.log import Log
 from ops import history
 from ops.demo.board import Board
@@ -22,7 +23,7 @@ class Watch:
         self._log, self._board = log, board
         self.count = Count(log)
         self.moves: list[Move] = []
-        self.split: Split | None = None
+        self._splits: list[Split] = []
 
     async def until(self, what: str, came: Callable[[], bool], seconds: float) -> None:
         self._board.wait_for(what)
@@ -37,12 +38,18 @@ class Watch:
     def moved(self, action: str, adapter: str | None = None) -> list[Move]:
         return [m for m in self.moves if m.action == action and adapter in (None, m.adapter)]
 
+    @property
+    def stable(self) -> str:
+        return self._splits[-1].stable if self._splits else BASE
+
+    def on_trial(self) -> bool:
+        return bool(self._splits) and self._splits[-1].canary is not None
+
     def _look(self) -> None:
         self.count.look()
         before, self.moves = len(self.moves), history.moves(self._log)
         for move in self.moves[before:]:
             self._board.moved(move)
-        splits = history.splits(self._log)
-        if splits:
-            self.split = splits[-1]
-            self._board.show(self.split, self.count)
+        self._splits = history.splits(self._log)
+        if self._splits:
+            self._board.show(self._splits[-1], self.count)

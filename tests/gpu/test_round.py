@@ -8,7 +8,8 @@ import torch
 from feedback.events import BASE
 from tests.trainer.tiny import PLAN, make_model, quiet, rated, settle
 from trainer.adapters import verify
-from trainer.policy import Policy, load_policy
+from trainer.load import load_policy
+from trainer.policy import Policy
 from trainer.run import Places, run_round
 
 pytestmark = [

@@ -112,3 +112,22 @@ def test_whoever_has_the_end_of_an_answer_finds_it_remembered(gateway: Gateway) 
         assert response.status_code == 200
         page = gateway.metric(f'{REQUESTS}{{adapter="model-v1",outcome="ok"}}')
         assert page == number  # counted where it is remembered
+
+
+def test_an_engine_that_fails_before_its_first_word_is_remembered_as_a_failure(
+    gateway: Gateway,
+) -> None:
+    gateway.engine.refuses = {"model-v1": 500}
+    assert gateway.ask().status_code == 500
+    (failed,) = gateway.completions()
+    assert (failed.adapter, failed.split_revision, failed.answer) == ("model-v1", 1, "")
+    assert "could not be loaded" in str(failed.error)
+
+
+def test_a_request_that_the_engine_refuses_is_no_failure_of_the_adapter(gateway: Gateway) -> None:
+    gateway.engine.refuses = {"model-v1": 400}
+    assert gateway.ask().status_code == 400
+    gateway.engine.refuses = {}
+    gateway.ask()
+    (served,) = gateway.completions()
+    assert served.error is None

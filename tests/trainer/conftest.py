@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.trainer.tiny import PLAN, make_model
-from trainer.policy import Policy, load_policy
+from trainer.load import load_policy
+from trainer.policy import Policy
 from trainer.run import Places
 
 

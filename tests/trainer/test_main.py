@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.error import URLError
@@ -64,7 +64,7 @@ def log(settings: Settings) -> Iterator[Log]:
 def loop(settings: Settings, split: SplitReader) -> Loop:
     rules = Rules(min_examples=60, min_rows=60, interval_seconds=60)
     newest = Newest(settings.adapters, settings.name)
-    return Loop(rules, SplitReader(log), Tally(settings.examples), newest, began=datetime.now(UTC))
+    return Loop(rules, split, Tally(settings.examples), newest, began=datetime.now(UTC))
 
 
 def rounds(registry: CollectorRegistry, outcome: str) -> float | None:
@@ -129,7 +129,9 @@ def test_blank_publishes_v0_and_ends(places: Places) -> None:
     assert not verify(places.adapters, "tiny-v0").passed
 
 
-def test_the_loop_answers_on_metrics_makes_an_adapter_and_ends_cleanly(places: Places) -> None:
+@contextmanager
+def trainer(places: Places, said: Path) -> Iterator[int]:
+    """The process, and the port of its metrics. At the end it is told to end, and does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -139,16 +141,35 @@ def test_the_loop_answers_on_metrics_makes_an_adapter_and_ends_cleanly(places: P
         THUMBWHEEL_TRAINER_MIN_EXAMPLES="60",
         THUMBWHEEL_TRAINER_POLL_SECONDS="0.05",
     )
-    rated_by_base(Path(places.base), places.examples)
-    trainer = subprocess.Popen(
-        [sys.executable, "-m", "trainer"], env=env, stderr=subprocess.PIPE, text=True
-    )
+    with said.open("w") as stderr:
+        process = subprocess.Popen([sys.executable, "-m", "trainer"], env=env, stderr=stderr)
     try:
-        wait_for(port, 'rounds_total{outcome="published"} 1.0')
+        yield port
     finally:
-        trainer.send_signal(signal.SIGTERM)
-        _, said = trainer.communicate(timeout=30)
-    assert trainer.returncode == 0, said
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0, said.read_text()
+
+
+def test_the_trainer_waits_while_a_canary_is_on_trial(
+    places: Places, log: Log, tmp_path: Path
+) -> None:
+    settle(places.examples, [example(n) for n in range(96)], start=0, end=96)
+    log.append("split", "split", b'{"revision": 1, "stable": "base", "canary": "tiny-v1"}')
+    with trainer(places, tmp_path / "said") as port:
+        wait_for(port, "waiting_thumbs 96.0")
+        wait_for(port, "waiting_thumbs 96.0")
+    assert (tmp_path / "said").read_text() == ""
+    assert not places.adapters.exists()
+
+
+@pytest.mark.integration  # it loads torch once more: ten seconds
+def test_the_trainer_makes_an_adapter_when_enough_thumbs_have_come(
+    places: Places, tmp_path: Path
+) -> None:
+    rated_by_base(Path(places.base), places.examples)
+    with trainer(places, tmp_path / "said") as port:
+        wait_for(port, 'rounds_total{outcome="published"} 1.0')
+    said = (tmp_path / "said").read_text()
     assert load(places.adapters, "tiny-v1").passed
     assert "a round on base: 96 new thumbs" in said
     assert "epoch 2 of 2: done in" in said

@@ -7,8 +7,9 @@ from transformers import AutoModelForCausalLM
 
 from tests.trainer.tiny import PLAN
 from trainer.batch import Text
+from trainer.load import load_policy
 from trainer.lora_files import CONFIG, WEIGHTS
-from trainer.policy import Policy, load_policy
+from trainer.policy import Policy
 
 TEXTS = [Text((5, 6, 7), (8, 9, 1)), Text((10,), (11, 12)), Text((13, 14, 15, 16), (17,))]
 

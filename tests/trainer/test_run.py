@@ -10,9 +10,10 @@ from feedback.events import BASE
 from feedback.examples import read
 from tests.trainer.tiny import PLAN, quiet, rated, rated_by_base, settle
 from trainer.adapters import CorruptAdapter, load, published, read_lineage, verify
+from trainer.load import load_policy
 from trainer.lock import RoundRunning, only_one
 from trainer.lora_files import WEIGHTS
-from trainer.policy import Policy, load_policy
+from trainer.policy import Policy
 from trainer.rows import held_out
 from trainer.run import Places, Round, run_round
 

@@ -12,8 +12,9 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from feedback import examples
 from feedback.events import BASE
 from feedback.examples import Example
+from trainer.load import load_policy
 from trainer.plan import Plan
-from trainer.policy import Policy, load_policy
+from trainer.policy import Policy
 
 PLAN = Plan(
     rank=4,

@@ -13,12 +13,13 @@ def test_each_look_counts_only_what_is_new(place: Place) -> None:
     place.serve(BASE, 1, up=2, down=1, silent=4)
     count.look()
     count.look()
-    assert (count.answers, count.thumbs(BASE)) == ({BASE: 7}, Thumbs(2, 3))
+    assert (count.liked(BASE).total, count.thumbs(BASE)) == (7, Thumbs(2, 3))
     place.serve("demo-v1", 2, up=1)
     place.serve(BASE, 2, down=1)
     count.look()
-    assert (count.answers, count.thumbs(BASE)) == ({BASE: 8, "demo-v1": 1}, Thumbs(2, 4))
+    assert (count.liked(BASE).total, count.thumbs(BASE)) == (8, Thumbs(2, 4))
     assert count.thumbs("demo-v1") == Thumbs(1, 1)
+    assert count.adapters == {BASE, "demo-v1"}
 
 
 def test_a_record_that_cannot_be_read_is_passed_over(place: Place) -> None:
@@ -26,7 +27,7 @@ def test_a_record_that_cannot_be_read_is_passed_over(place: Place) -> None:
     place.serve(BASE, 1, up=1)
     count = Count(place.log)
     count.look()
-    assert count.answers == {BASE: 1}
+    assert count.liked(BASE).total == 1
     assert len(read_record(place.log, place.home, place.home / "diary", None).completions) == 1
 
 

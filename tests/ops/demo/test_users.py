@@ -84,7 +84,7 @@ async def chat(gateway: Gateway, diary: Path, habits: Habits) -> Crowd:
 
 async def test_they_rate_some_answers_mostly_by_their_taste(tmp_path: Path) -> None:
     gateway, diary = Gateway(enough=300), tmp_path / "diary"
-    crowd = await chat(gateway, diary, Habits(users=5))
+    crowd = await chat(gateway, diary, Habits(users=5, think_seconds=0))
     accepted = read_diary(diary)
     assert len(accepted) == crowd.accepted
     assert 0.3 < crowd.accepted / crowd.answers < 0.5
@@ -95,7 +95,7 @@ async def test_they_rate_some_answers_mostly_by_their_taste(tmp_path: Path) -> N
 
 async def test_they_ask_what_was_taught_and_mostly_stream(tmp_path: Path) -> None:
     gateway = Gateway(enough=100)
-    await chat(gateway, tmp_path / "diary", Habits(users=3))
+    await chat(gateway, tmp_path / "diary", Habits(users=3, think_seconds=0))
     chats = [body for path, body in gateway.asked if path == "/v1/chat/completions"]
     assert {body["messages"][0]["content"] for body in chats} <= set(prompts()[0])
     assert {body["user"] for body in chats} == {"user-000", "user-001", "user-002"}
@@ -105,7 +105,7 @@ async def test_they_ask_what_was_taught_and_mostly_stream(tmp_path: Path) -> Non
 
 async def test_a_verdict_is_said_again_until_it_is_accepted(tmp_path: Path) -> None:
     gateway = Gateway(enough=10, fails=lambda place: place % 3 == 1)
-    habits = Habits(in_flight=1, rated=1.0, pause_seconds=0.01)
+    habits = Habits(seats=1, think_seconds=0, rated=1.0, pause_seconds=0.01)
     crowd = await chat(gateway, tmp_path / "diary", habits)
     keys = [body["key"] for path, body in gateway.asked if path == "/v1/feedback"]
     assert len(set(keys)) == crowd.answers
@@ -124,7 +124,7 @@ async def test_a_verdict_that_is_refused_is_a_mistake_of_ours(tmp_path: Path) ->
 
     transport = httpx.MockTransport(refuse)
     async with httpx.AsyncClient(base_url="http://gateway", transport=transport) as client:
-        habits = Habits(in_flight=1, rated=1.0, streamed=0.0)
+        habits = Habits(seats=1, rated=1.0, streamed=0.0)
         crowd = Crowd(client, "model", habits=habits, diary=tmp_path / "diary")
         with pytest.raises(ExceptionGroup, match="TaskGroup"):
             await crowd.chat(asyncio.Event())

@@ -37,8 +37,8 @@ async def test_what_moves_while_one_waits_is_told(place: Place) -> None:
     start(place)
     await waiting
     assert "demo-v1 started: it passed its gates" in said.getvalue()
-    assert watch.split is not None
-    assert watch.split.canary == "demo-v1"
+    assert watch.on_trial()
+    assert watch.stable == BASE
     assert len(watch.moved("started")) == len(watch.moved("started", "demo-v1")) == 1
     assert watch.moved("promoted") == watch.moved("started", "demo-v2") == []
 
@@ -55,9 +55,11 @@ def test_the_table_has_a_row_for_each_that_answered(place: Place) -> None:
     place.serve(BASE, split.revision, up=5, down=15, silent=3)
     count, shown = Count(place.log), io.StringIO()
     count.look()
-    Console(file=shown, width=120).print(table(split, count))
+    Console(file=shown, width=140).print(table(split, count))
     base, canary = (line for line in shown.getvalue().splitlines() if "│" in line)
-    assert all(told in base for told in ("base", "stable 90%", "23", "25% of 20", "11% to 47%"))
+    assert all(
+        told in base for told in ("base", "stable 90%", "23", "25% of 20", "11% to 47%", "0%")
+    )
     assert all(told in canary for told in ("demo-v1", "canary 10%", "90% of 10", "●"))
 
 
