@@ -66,7 +66,11 @@ async def test_a_loop_that_never_comes_up_is_given_up(stage: Stage) -> None:
 
 async def _until_written(log: Path) -> None:
     for _ in range(600):
-        if log.exists() and log.read_text():
+        if _written(log):
             return
         await asyncio.sleep(0.05)
     pytest.fail(f"nothing was written to {log}")
+
+
+def _written(log: Path) -> bool:
+    return log.exists() and bool(log.read_text())
