@@ -18,8 +18,8 @@ class Plan(BaseModel):
 
     method: Literal["kto"] = "kto"
     seed: int = 0
-    # Of the CPU. Two that share their cores with a busy engine wait for each other: a round that
-    # took 0.7 s with one took 14 s with two.
+    # Of the CPU. Threads on cores shared with a busy engine wait for each other: seen once, a tiny
+    # model's round took 14 s with two and 0.7 s with one. On idle cores two may be worth it.
     threads: Count = 1
 
     # The adapter. A round that continues a parent keeps the parent's rank and alpha.

@@ -9,8 +9,6 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from rich.markdown import Markdown
-
 from ops.demo.board import Board
 from ops.demo.claims import claims
 from ops.demo.plot import draw
@@ -51,7 +49,7 @@ def close(story: Story, board: Board) -> int:
     draw(record, PLOT)
     report = render(record, PLOT.name)
     REPORT.write_text(report)
-    board.console.print(Markdown(report) if board.console.is_terminal else report)
+    board.tell(report)
     board.say(f"the report is in {REPORT} and {PLOT}")
     return 0 if all(claim.holds for claim in claims(record)) else 1
 

@@ -6,6 +6,7 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markdown import Markdown
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -46,6 +47,11 @@ class Board:
 
     def say(self, text: str, style: str = "") -> None:
         self.console.print(Text(f"{self.seconds:5.0f} s  {text}", style), soft_wrap=True)
+
+    def tell(self, markdown: str) -> None:
+        """Laid out on a terminal, as it is elsewhere."""
+        told = Markdown(markdown) if self.console.is_terminal else Text(markdown)
+        self.console.print(told, soft_wrap=not self.console.is_terminal)
 
     def moved(self, move: Move) -> None:
         """Something that ops did, or somebody at the command line."""

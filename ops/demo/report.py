@@ -35,7 +35,7 @@ def render(record: Record, plot: str) -> str:
             "",
             summary(found),
             "",
-            *(f"- [{'x' if claim.holds else ' '}] {claim.what}: {claim.seen}" for claim in found),
+            *(f"- {'✔' if claim.holds else '✘'} {claim.what}: {claim.seen}" for claim in found),
             "",
             "## Adapters",
             "",

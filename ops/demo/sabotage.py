@@ -10,15 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from feedback import examples
+from feedback.examples import Example
 from ops.demo.processes import run
 from ops.demo.stage import NAME, PLAN, Stage
 from trainer.adapters import MANIFEST, GateResult, claim, load, publish
 
+ENOUGH = 300  # examples
 _FORGED = GateResult(name="forged", passed=True, reason="slipped in, past the trainer")
 
 
 async def train_opposite(stage: Stage) -> Path:
-    """The folder of an adapter that learned from every thumb turned round."""
+    """The folder of an adapter that learned from thumbs turned round."""
     home = stage.folder / "sabotage"
     turn_round(stage.home / "examples", home / "examples")
     places = {
@@ -37,11 +39,18 @@ async def train_opposite(stage: Stage) -> Path:
 
 
 def turn_round(theirs: Path, ours: Path) -> None:
+    """The first examples, on answers of the base model; they are enough to learn from."""
+    turned = 0
     for batch in examples.batches(theirs):
-        rows = [
-            replace(row, up=None if row.up is None else not row.up) for row in examples.rows(batch)
-        ]
+        rows = [_turned(row) for row in examples.rows(batch)]
         examples.append(ours, examples.start(batch), batch.end, rows)
+        turned += len(rows)
+        if turned >= ENOUGH:
+            return
+
+
+def _turned(row: Example) -> Example:
+    return replace(row, up=None if row.up is None else not row.up)
 
 
 def slip_in(bad: Path, store: Path, stable: str) -> str:

@@ -75,10 +75,8 @@ class Story:
         await watch.until(done, lambda: settled(self.stage.home, self.stage.diary), REST_SECONDS)
 
     async def _rounds(self, watch: Watch, group: asyncio.TaskGroup) -> None:
-        """Promotions until there are enough; beside the last trial, a sabotage is prepared."""
-        await self._promotions(watch, ROUNDS - 1)
-        what = "a canary, beside whose trial a sabotage can be trained"
-        await watch.until(what, watch.on_trial, ROUND_SECONDS)
+        """Promotions until there are enough. A sabotage learns while the second gathers thumbs."""
+        await self._promotions(watch, 1)
         training = group.create_task(train_opposite(self.stage))
         await self._promotions(watch, ROUNDS)
         what = "rounds to lift the true liked rate far enough"

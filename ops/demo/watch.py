@@ -42,9 +42,6 @@ class Watch:
     def stable(self) -> str:
         return self._splits[-1].stable if self._splits else BASE
 
-    def on_trial(self) -> bool:
-        return bool(self._splits) and self._splits[-1].canary is not None
-
     def _look(self) -> None:
         self.count.look()
         before, self.moves = len(self.moves), history.moves(self._log)

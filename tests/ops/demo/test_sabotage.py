@@ -4,7 +4,7 @@ from pathlib import Path
 
 from feedback import examples
 from feedback.events import BASE
-from ops.demo.sabotage import slip_in, turn_round
+from ops.demo.sabotage import ENOUGH, slip_in, turn_round
 from tests.ops.made import FAILED, Place
 from trainer.adapters import verify
 
@@ -17,6 +17,13 @@ def test_every_thumb_is_turned_round_and_nothing_else(place: Place, tmp_path: Pa
     assert [row.up for row in after.examples] == [not row.up for row in before.examples]
     assert [row.answer_ids for row in after.examples] == [r.answer_ids for r in before.examples]
     assert after.watermark == before.watermark
+
+
+def test_the_first_examples_are_enough(place: Place, tmp_path: Path) -> None:
+    for _ in range(4):
+        place.serve(BASE, 1, up=60, down=60)
+    turn_round(place.examples, tmp_path / "turned")
+    assert ENOUGH <= len(examples.read(tmp_path / "turned").examples) < 480
 
 
 def test_what_is_slipped_in_looks_like_any_other(place: Place, tmp_path: Path) -> None:

@@ -37,7 +37,6 @@ async def test_what_moves_while_one_waits_is_told(place: Place) -> None:
     start(place)
     await waiting
     assert "demo-v1 started: it passed its gates" in said.getvalue()
-    assert watch.on_trial()
     assert watch.stable == BASE
     assert len(watch.moved("started")) == len(watch.moved("started", "demo-v1")) == 1
     assert watch.moved("promoted") == watch.moved("started", "demo-v2") == []
@@ -74,3 +73,9 @@ def test_on_a_terminal_the_table_is_live(place: Place) -> None:
         board.show(split, count)
     assert "something" in shown.getvalue()
     assert "stable 90%" in shown.getvalue()
+
+
+def test_a_report_is_left_as_it_is_where_nobody_watches() -> None:
+    said = io.StringIO()
+    Board(Console(file=said, width=20)).tell("| a | [x] |\n| --- | " + "-" * 40)
+    assert said.getvalue() == "| a | [x] |\n| --- | " + "-" * 40 + "\n"
