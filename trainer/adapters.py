@@ -123,12 +123,15 @@ def publish(folder: Path, manifest: Manifest) -> Manifest:
     if (folder / MANIFEST).exists():
         raise NameTaken(f"{manifest.name} is published already; an adapter never changes")
     whole = manifest.model_copy(update={"files": dict(_digests(folder))})
+    for name in whole.files:
+        _sync(folder / name)  # what the manifest names is on the disk before the manifest is
     draft = folder / f"{MANIFEST}.tmp"
     with draft.open("w") as file:
         file.write(whole.model_dump_json(indent=2))
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, folder / MANIFEST)
+    _sync(folder)
     return whole
 
 
@@ -187,3 +190,11 @@ def _digests(folder: Path) -> Iterator[tuple[str, str]]:
         if path.is_file() and path.name not in (MANIFEST, f"{MANIFEST}.tmp"):
             with path.open("rb") as file:
                 yield path.name, file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

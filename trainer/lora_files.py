@@ -1,7 +1,6 @@
 """The two files of a LoRA, as PEFT names them and vLLM loads them. Knows nothing of torch."""
 
 import json
-import os
 from pathlib import Path
 
 WEIGHTS = "adapter_model.safetensors"
@@ -15,10 +14,7 @@ def weight_names(module: str) -> tuple[str, str]:
 
 def write_weights(folder: Path, serialized: bytes) -> None:
     # Not safetensors' own save_file: its files are private, and the engine may be another user.
-    with (folder / WEIGHTS).open("wb") as file:
-        file.write(serialized)
-        file.flush()
-        os.fsync(file.fileno())
+    (folder / WEIGHTS).write_bytes(serialized)
 
 
 def write_config(folder: Path, *, rank: int, alpha: float, targets: list[str], base: str) -> None:

@@ -16,6 +16,7 @@ from ops.demo.seen import Count
 from ops.evidence import Thumbs, wilson
 from ops.move import Move
 from serving.split import Split
+from trainer.adapters import Manifest
 
 _BAR = 20  # characters
 
@@ -61,8 +62,8 @@ class Board:
         self._waiting_for = what
         self._draw()
 
-    def show(self, split: Split, count: Count) -> None:
-        self._table = table(split, count)
+    def show(self, split: Split, count: Count, manifests: list[Manifest]) -> None:
+        self._table = table(split, count, manifests)
         self._draw()
 
     def _draw(self) -> None:
@@ -70,13 +71,15 @@ class Board:
         self._live.update(Group(self._table, waiting) if self._table else waiting)
 
 
-def table(split: Split, count: Count) -> Table:
+def table(split: Split, count: Count, manifests: list[Manifest]) -> Table:
     """One row per adapter that has answered, base first."""
-    made = Table("adapter", "traffic", "answers", "thumbs up", "95% interval", "", "truly liked")
+    head = ("adapter", "traffic", "answers", "thumbs up", "95% interval", "", "truly liked")
+    made = Table(*head, "KL to base")
+    kl = {m.name: f"{m.kl['base'].value:.2f}" for m in manifests if "base" in m.kl}
     for name in sorted(count.adapters, key=lambda name: (name != BASE, name)):
         liked = count.liked(name)
         told = (_traffic(split, name), str(liked.total), *_rate(count.thumbs(name)))
-        made.add_row(name, *told, f"{liked.rate:.0%}")
+        made.add_row(name, *told, f"{liked.rate:.0%}", kl.get(name, ""))
     return made
 
 

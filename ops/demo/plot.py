@@ -14,8 +14,8 @@ from feedback.events import BASE
 from ops.demo.findings import Judged, Record, judged
 from serving.split import Split
 
-BIN_SECONDS = 10.0
-FEWEST = 5  # answers in a bin that make a point
+BIN_SECONDS = 15.0
+FEWEST = 6  # answers in a bin that make a point
 _GREY = "#8a8a8a"
 # Okabe and Ito's, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
@@ -82,7 +82,7 @@ def _mark(rates: Axes, before: Split, after: Split, seconds: float) -> None:
     what = _ending(before, after)
     if what:
         rates.axvline(seconds, color="black", lw=0.8, ls=":")
-        rates.annotate(what, (seconds, 102), rotation=30, fontsize=8, annotation_clip=False)
+        rates.annotate(what, (seconds, 102), rotation=45, fontsize=8, annotation_clip=False)
 
 
 def _ending(before: Split, after: Split) -> str:

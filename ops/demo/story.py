@@ -26,7 +26,7 @@ from trainer.adapters import load
 # killed on the way.
 ROUND_SECONDS = 600.0
 REST_SECONDS = 240.0
-ANSWERS_AFTER_ROLLBACK = 40
+PAUSE_ANSWERS = 150  # between two acts, so that each can be seen
 MARGIN = 3.0  # points: what a hundred more answers could take away
 
 
@@ -46,7 +46,7 @@ class Story:
                 await come_up(self.stage)
                 self.board.say(f"thumbwheel is up: {self.stage.url}, home {self.stage.home}")
                 with closing(open_log(self.stage.log)) as log:
-                    await self._chat(Watch(log, self.board), group)
+                    await self._chat(Watch(log, self.stage.adapters, self.board), group)
                 self.board.wait_for("thumbwheel to stop")
                 loop.cancel()
         except* (Broken, Stuck) as errors:
@@ -96,13 +96,17 @@ class Story:
 
     async def _roll_back(self, watch: Watch) -> None:
         """By hand, as a person does who does not like the stable adapter."""
+        await self._answers(watch, watch.stable)
         former = load(self.stage.adapters, watch.stable).parent
         words = ("rollback", "--to", former, "--reason", "the demo rolls back by hand")
         self.board.say(f"$ thumbwheel {' '.join(words)}")
         await thumbwheel(self.stage, *words)
-        enough = watch.count.liked(former).total + ANSWERS_AFTER_ROLLBACK
-        what = f"traffic to go to {former}"
-        await watch.until(what, lambda: watch.count.liked(former).total >= enough, REST_SECONDS)
+        await self._answers(watch, former)
+
+    async def _answers(self, watch: Watch, adapter: str) -> None:
+        enough = watch.count.liked(adapter).total + PAUSE_ANSWERS
+        what = f"users to have {PAUSE_ANSWERS} answers from {adapter}"
+        await watch.until(what, lambda: watch.count.liked(adapter).total >= enough, REST_SECONDS)
 
 
 def _lift_points(watch: Watch) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from feedback.events import BASE
 from feedback.log import Log
@@ -10,6 +11,7 @@ from ops.demo.board import Board
 from ops.demo.seen import Count
 from ops.move import Move
 from serving.split import Split
+from trainer.adapters import Manifest, published
 
 LOOK_SECONDS = 0.5
 
@@ -19,11 +21,12 @@ class Stuck(Exception):
 
 
 class Watch:
-    def __init__(self, log: Log, board: Board) -> None:
-        self._log, self._board = log, board
+    def __init__(self, log: Log, adapters: Path, board: Board) -> None:
+        self._log, self._adapters, self._board = log, adapters, board
         self.count = Count(log)
         self.moves: list[Move] = []
         self._splits: list[Split] = []
+        self._manifests: list[Manifest] = []
 
     async def until(self, what: str, came: Callable[[], bool], seconds: float) -> None:
         self._board.wait_for(what)
@@ -47,6 +50,7 @@ class Watch:
         before, self.moves = len(self.moves), history.moves(self._log)
         for move in self.moves[before:]:
             self._board.moved(move)
+            self._manifests = published(self._adapters)
         self._splits = history.splits(self._log)
         if self._splits:
-            self._board.show(self._splits[-1], self.count)
+            self._board.show(self._splits[-1], self.count, self._manifests)

@@ -13,6 +13,7 @@ from ops.demo.board import Board, table
 from ops.demo.seen import Count
 from ops.demo.watch import Stuck, Watch
 from serving.split import Split
+from tests.ops.demo.made import manifest
 from tests.ops.made import Place
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ def start(place: Place) -> Split:
 
 async def test_what_moves_while_one_waits_is_told(place: Place) -> None:
     said = io.StringIO()
-    watch = Watch(place.log, Board(Console(file=said)))
+    watch = Watch(place.log, place.adapters, Board(Console(file=said)))
     waiting = asyncio.create_task(watch.until("a trial", lambda: bool(watch.moves), 10))
     start(place)
     await waiting
@@ -43,7 +44,7 @@ async def test_what_moves_while_one_waits_is_told(place: Place) -> None:
 
 
 async def test_what_does_not_come_is_not_waited_for_for_ever(place: Place) -> None:
-    watch = Watch(place.log, Board(Console(file=io.StringIO())))
+    watch = Watch(place.log, place.adapters, Board(Console(file=io.StringIO())))
     with pytest.raises(Stuck, match="waited 0 s for a miracle"):
         await watch.until("a miracle", lambda: False, 0.01)
 
@@ -54,12 +55,12 @@ def test_the_table_has_a_row_for_each_that_answered(place: Place) -> None:
     place.serve(BASE, split.revision, up=5, down=15, silent=3)
     count, shown = Count(place.log), io.StringIO()
     count.look()
-    Console(file=shown, width=140).print(table(split, count))
+    Console(file=shown, width=140).print(table(split, count, [manifest("demo-v1")]))
     base, canary = (line for line in shown.getvalue().splitlines() if "│" in line)
     assert all(
         told in base for told in ("base", "stable 90%", "23", "25% of 20", "11% to 47%", "0%")
     )
-    assert all(told in canary for told in ("demo-v1", "canary 10%", "90% of 10", "●"))
+    assert all(told in canary for told in ("demo-v1", "canary 10%", "90% of 10", "●", "0.45"))
 
 
 def test_on_a_terminal_the_table_is_live(place: Place) -> None:
@@ -70,7 +71,7 @@ def test_on_a_terminal_the_table_is_live(place: Place) -> None:
     count.look()
     with board:
         board.wait_for("something")
-        board.show(split, count)
+        board.show(split, count, [])
     assert "something" in shown.getvalue()
     assert "stable 90%" in shown.getvalue()
 
