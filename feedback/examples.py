@@ -70,42 +70,17 @@ class Example:
         return Identity(self.completion_id, self.slot, self.rater)
 
 
-_INSTANT = pa.timestamp("us", tz="UTC")
-SCHEMA = pa.schema(
-    [
-        ("completion_id", pa.string()),
-        ("conversation", pa.string()),
-        ("user", pa.string()),
-        ("app", pa.string()),
-        ("adapter", pa.string()),
-        ("split_revision", pa.int64()),
-        ("messages", pa.string()),
-        ("answer", pa.string()),
-        ("prompt_ids", pa.list_(pa.int32())),
-        ("answer_ids", pa.list_(pa.int32())),
-        ("logprobs", pa.list_(pa.float64())),
-        ("parameters", pa.string()),
-        ("finish_reason", pa.string()),
-        ("completed_at", _INSTANT),
-        ("slot", pa.string()),
-        ("rater", pa.string()),
-        ("retracted", pa.bool_()),
-        ("up", pa.bool_()),
-        ("correction", pa.string()),
-        ("value", pa.float64()),
-        ("winner", pa.string()),
-        ("rival_id", pa.string()),
-        ("rival_adapter", pa.string()),
-        ("rival_answer", pa.string()),
-        ("rival_answer_ids", pa.list_(pa.int32())),
-        ("rival_logprobs", pa.list_(pa.float64())),
-        ("weight", pa.float64()),
-        ("verdict_key", pa.string()),
-        ("judged_at", _INSTANT),
-        ("partition", pa.int32()),
-        ("offset", pa.int64()),
-    ]
-)
+_ARROW: dict[object, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    datetime: pa.timestamp("us", tz="UTC"),
+    list[int]: pa.list_(pa.int32()),
+    list[float]: pa.list_(pa.float64()),
+}
+_ARROW |= {kind | None: column for kind, column in _ARROW.items()}  # type: ignore[operator]
+SCHEMA = pa.schema([(field.name, _ARROW[field.type]) for field in fields(Example)])
 
 
 class Batch(NamedTuple):

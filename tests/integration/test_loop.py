@@ -139,7 +139,7 @@ class Users(threading.Thread):
         self._stop_chats = lambda: running.call_soon_threadsafe(told.set)
         self._chatting.set()
         async with httpx.AsyncClient(base_url=self._url, timeout=60) as client:
-            await Crowd(client, "demo", habits=Habits(in_flight=8), diary=self._diary).chat(told)
+            await Crowd(client, "demo", habits=Habits(seats=8), diary=self._diary).chat(told)
 
     def stop(self) -> None:
         if self.is_alive():
