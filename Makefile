@@ -33,7 +33,8 @@ clean:
 .venv/demo.installed: EXTRAS := $(ENGINE)
 .venv/test.installed: EXTRAS := $(ENGINE),test
 .venv/%.installed: .venv/bin/uv pyproject.toml constraints.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]' \
+	[ -t 2 ] || quiet=--quiet; \
+	$(BIN)/uv pip install $$quiet --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]' \
 	  $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
 	touch $@
 
