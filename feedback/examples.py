@@ -113,10 +113,20 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     return path
 
 
-def batches(folder: Path, after: Watermark | None = None) -> list[Batch]:
-    """The files that reach beyond `after`, in the order of the log. Opens none of them."""
+def batches(
+    folder: Path, after: Watermark | None = None, until: Watermark | None = None
+) -> list[Batch]:
+    """The files that reach beyond `after`, not beyond `until`, in the order of the log.
+
+    Opens none of them.
+    """
     found = [Batch(_end(path), path) for path in sorted(folder.glob("*.parquet"))]
-    return [batch for batch in found if _reaches_beyond(batch.end, after or {})]
+    return [
+        batch
+        for batch in found
+        if _reaches_beyond(batch.end, after or {})
+        and (until is None or not _reaches_beyond(batch.end, until))
+    ]
 
 
 def start(batch: Batch) -> Watermark:
@@ -129,11 +139,11 @@ def rows(batch: Batch) -> list[Example]:
     return [Example(**row) for row in pq.read_table(batch.path).to_pylist()]
 
 
-def read(folder: Path, after: Watermark | None = None) -> Dataset:
+def read(folder: Path, after: Watermark | None = None, until: Watermark | None = None) -> Dataset:
     """What settled beyond `after`: of each identity the newest row, without what was taken back."""
     newest: dict[Identity, Example] = {}
     watermark = dict(after or {})
-    for batch in batches(folder, after):
+    for batch in batches(folder, after, until):
         watermark |= {place: max(end, watermark.get(place, 0)) for place, end in batch.end.items()}
         for row in rows(batch):
             newest.pop(

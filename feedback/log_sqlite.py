@@ -92,10 +92,11 @@ class SqliteLog:
         self._writer.execute("BEGIN IMMEDIATE")  # so that two writers never take one offset
         try:
             yield
+            self._writer.execute("COMMIT")
         except BaseException:
-            self._writer.execute("ROLLBACK")
+            if self._writer.in_transaction:  # SQLite may have rolled back by itself
+                self._writer.execute("ROLLBACK")
             raise
-        self._writer.execute("COMMIT")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -67,11 +67,21 @@ class Spool:
     def _write(self, item: Item, *, durable: bool) -> None:
         line = _encode(item)
         with self._writing:
-            self._file.write(line)
+            self._put(line)
             self._written += len(line)
         if durable:
             os.fsync(self._file.fileno())
         self._more.set()
+
+    def _put(self, line: bytes) -> None:
+        """All of it or nothing: on a full disk the system may take a part."""
+        try:
+            at = 0
+            while at < len(line):
+                at += self._file.write(line[at:])
+        except OSError:
+            self._file.truncate(self._written)
+            raise
 
     def _drain(self) -> None:
         for path in self._left:
@@ -80,7 +90,12 @@ class Spool:
         while not self._stop.is_set():
             self._more.wait()
             self._more.clear()
-            self._move_own()
+            try:
+                self._move_own()
+            except OSError:
+                _log.exception("the spool cannot be read; it is tried again")
+                self._stop.wait(RETRY_SECONDS)
+                self._more.set()
         if not self.waiting_bytes:
             self._path.unlink()
 

@@ -11,7 +11,6 @@ from feedback.log import Log
 from ops.history import splits
 from serving.split import SPLIT_KEY, Split
 
-TRIES = 5
 LOAD_TIMEOUT_SECONDS = 120.0
 
 
@@ -65,7 +64,10 @@ def warm(engine_url: str, adapter: str) -> None:
     }
     try:
         answer = httpx.post(
-            f"{engine_url}/v1/chat/completions", json=body, timeout=LOAD_TIMEOUT_SECONDS
+            f"{engine_url}/v1/chat/completions",
+            json=body,
+            timeout=LOAD_TIMEOUT_SECONDS,
+            trust_env=False,  # no proxy stands between us and the engine
         )
     except httpx.HTTPError as error:
         raise ConnectionError(f"the engine at {engine_url} does not answer: {error!r}") from error

@@ -30,6 +30,10 @@ def roll_back(log: Log, adapters: Path, by: str, to: str | None = None, reason: 
 
     Automation pauses, so that it does not do again what was just undone.
     """
+    served = {BASE} | {split.stable for split in history.splits(log)}
+    if to is not None and to not in served:
+        known = ", ".join(sorted(served))
+        raise NothingToDo(f"{to} was never stable; expected one of {known}")
     return _change(log, by, reason or "rolled back by hand", lambda s: _undone(s, adapters, to))
 
 

@@ -25,7 +25,7 @@ from ops.decide import (
 from ops.metrics import Metrics
 from ops.move import Action
 from ops.observe import Observer
-from ops.trial import Rollout, rollout, trial
+from ops.trial import Rollout, rollout, trial, unrecorded
 from serving.split import Split
 from trainer.adapters import AdapterError, published, verify
 
@@ -48,8 +48,10 @@ class Controller:
 
     def tick(self) -> Decision:
         first_split(self._log)
-        splits = history.splits(self._log)
-        now = trial(splits, history.moves(self._log), published(self._adapters), datetime.now(UTC))
+        splits, moves = history.splits(self._log), history.moves(self._log)
+        for done in unrecorded(splits, moves):
+            history.record(self._log, *done, done.split.reason)
+        now = trial(splits, moves, published(self._adapters), datetime.now(UTC))
         seen = self._observe(rollout(splits))
         decision = decide(self._rules, now, seen)
         self._act(now, decision)

@@ -30,6 +30,10 @@ class Arm:
     errors: int = 0
     thumbs: Thumbs = field(default_factory=Thumbs)
 
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.completions if self.completions else 0.0
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -95,11 +99,14 @@ def _begin(rules: Rules, trial: Trial) -> Decision:
 
 
 def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
-    canary = seen.canary
-    errors = canary.errors / canary.completions if canary.completions else 0.0
-    if canary.completions >= ERRORS_NEED and errors > rules.max_error_rate:
-        return Withdraw(f"error rate {errors:.1%} > {rules.max_error_rate:.1%}")
-    better = gain(canary.thumbs, seen.stable.thumbs, rules.alpha)
+    # Against stable's: where the engine itself was away, both arms failed alike.
+    more_errors = seen.canary.error_rate - seen.stable.error_rate
+    if seen.canary.completions >= ERRORS_NEED and more_errors > rules.max_error_rate:
+        return Withdraw(
+            f"error rate {seen.canary.error_rate:.1%} against {seen.stable.error_rate:.1%}, "
+            f"more than {rules.max_error_rate:.1%} apart"
+        )
+    better = gain(seen.canary.thumbs, seen.stable.thumbs, rules.alpha)
     numbers = f"gain {_points(better)} on {_thumbs(seen)}"
     if better.high < 0:
         return Withdraw(f"worse: {numbers}")

@@ -20,6 +20,7 @@ class _Seen:
     rollout: Rollout
     offsets: dict[int, int] = field(default_factory=dict)
     watermark: Watermark = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)  # what was spooled may be on the log twice
     completions: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     this_step: int = 0
@@ -66,8 +67,9 @@ def _count(seen: _Seen, raw: bytes) -> None:
         completion = decode(raw, (Completion,))
     except BadEvent:
         return  # the worker puts it with the dead letters
-    if not _on_trial(seen, completion.split_revision):
+    if not _on_trial(seen, completion.split_revision) or completion.id in seen.ids:
         return
+    seen.ids.add(completion.id)
     name = completion.adapter
     seen.completions[name] = seen.completions.get(name, 0) + 1
     seen.errors[name] = seen.errors.get(name, 0) + _failed(completion)

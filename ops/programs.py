@@ -58,6 +58,7 @@ def programs(
 ) -> tuple[Program, ...]:
     """In the order in which they start."""
     env = {**inherited, **settings(up), **up.env}
+    env.pop("THUMBWHEEL_SECRET", None)  # for serving alone
     ports = up.ports
     return (
         Program("blank", _room("trainer", "--blank"), env, None, ready_timeout_seconds=300),
@@ -126,7 +127,9 @@ def _engine(up: Up, env: Mapping[str, str], gpu: bool) -> Program:
         *up.engine_args,  # the last of two equal options holds
     )
     # The resolver of the plug-in is asked only where adapters may be loaded at run time.
-    more = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"} | ({} if gpu else _CPU_ENGINE_ENV)
+    more = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
+    if not gpu:
+        env = _CPU_ENGINE_ENV | dict(env)  # unless the user knows better
     if Path(up.model).is_dir():
         more["HF_HUB_OFFLINE"] = "1"
     warmed = engine_answers(engine_url(up), (up.name, f"{up.name}-v0"))

@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     log: str | None = None
     examples: Path | None = None
     adapters: Path | None = None
-    name: str = "model"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
     engine_url: str = "http://127.0.0.1:8001"
     ops_metrics_port: Port = 9103
     ops_tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0

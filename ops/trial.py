@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ops.decide import Trial
-from ops.move import Move
+from ops.move import Action, Move
 from serving.split import Split
 from trainer.adapters import Manifest
 
@@ -23,6 +23,12 @@ Fate = Literal[
 ]
 
 
+class Done(NamedTuple):
+    action: Action
+    adapter: str
+    split: Split  # that came of it
+
+
 @dataclass(frozen=True)
 class Rollout:
     """The canary's trial: the revisions with which it, and its share, began."""
@@ -30,6 +36,36 @@ class Rollout:
     canary: str
     first: Split
     step: Split
+
+
+def action(before: Split, after: Split) -> Action:
+    """What was done between two revisions, told from them alone."""
+    if before.stable != after.stable:
+        return "promoted" if before.canary == after.stable else "rolled_back"
+    if before.canary != after.canary:
+        if after.canary:
+            return "started"
+        return "rolled_back" if after.pinned else "withdrawn"
+    if before.share_percent != after.share_percent:
+        return "stepped"
+    return "paused" if after.pinned else "resumed"
+
+
+def unrecorded(splits: list[Split], moves: list[Move]) -> list[Done]:
+    """Revisions whose move is not in the history: somebody died between writing the two."""
+    known = {move.split_revision for move in moves if move.action != "refused"}
+    return [
+        Done(action(before, after), _moved(before, after), after)
+        for before, after in pairwise(splits)
+        if after.revision not in known
+    ]
+
+
+def _moved(before: Split, after: Split) -> str:
+    """The adapter that a move is about: the canary, or else the stable one that gave way."""
+    if before.stable != after.stable:
+        return after.stable if before.canary == after.stable else before.stable
+    return after.canary or before.canary or after.stable
 
 
 def rollout(splits: list[Split]) -> Rollout | None:

@@ -39,7 +39,7 @@ async def _run(options: Up, screen: Screen, on_ready: Callable[[], None]) -> Non
     with _claimed(options.home):
         refuse_busy(ports_of(options))
         inherited = inherited_env()
-        secret = options.env.get(_SECRET) or inherited.get(_SECRET) or kept_secret(options.home)
+        secret = inherited.get(_SECRET) or kept_secret(options.home)
 
         def ready() -> None:
             screen.say(welcome(options))

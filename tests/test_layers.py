@@ -27,7 +27,6 @@ DOORS = {
         "feedback.events",
         "feedback.log",
         "feedback.examples",
-        "feedback.privacy",
         "trainer.adapters",
         "serving.split",
     },

@@ -103,12 +103,12 @@ def version_of(name: str) -> int:
 def claim(store: Path, series: str) -> Path:
     """A new folder, `SERIES-vN`, with a number above every other in the store, published or not."""
     store.mkdir(parents=True, exist_ok=True)
-    taken = [version_of(path.name) for path in store.iterdir() if _NAME.match(path.name)]
+    taken = [version_of(path.name) for path in store.iterdir() if _NAME.fullmatch(path.name)]
     return claim_name(store, f"{series}-v{max(taken, default=0) + 1}")
 
 
 def claim_name(store: Path, name: str) -> Path:
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise AdapterError(f"adapter name is {name!r}; expected NAME-vNUMBER")
     folder = store / name
     try:
@@ -150,7 +150,7 @@ def verify(store: Path, name: str) -> Manifest:
 
 def load(store: Path, name: str) -> Manifest:
     path = store / name / MANIFEST
-    if not _NAME.match(name) or not path.is_file():
+    if not _NAME.fullmatch(name) or not path.is_file():
         raise UnknownAdapter(f"{name!r} is not published in {store}")
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())

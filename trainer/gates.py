@@ -12,8 +12,6 @@ from trainer.adapters import Estimate, GateResult
 from trainer.kl import upper, within
 from trainer.plan import Plan
 
-_Z95 = 1.645
-
 
 @dataclass(frozen=True)
 class Behaviour:

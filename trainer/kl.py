@@ -4,7 +4,7 @@ In nats an answer: an argument holds the log-probability of each sampled answer,
 """
 
 from collections.abc import Sequence
-from math import exp, sqrt
+from math import sqrt
 from statistics import fmean, stdev
 
 from trainer.adapters import Estimate
@@ -16,16 +16,6 @@ _Z95 = 1.645
 def k1(policy: Sequence[float], reference: Sequence[float]) -> Estimate:
     """Unbiased, and noisy: single terms may be negative."""
     return mean_of(_gains(policy, reference))
-
-
-def k2(policy: Sequence[float], reference: Sequence[float]) -> Estimate:
-    """Biased where the two are far apart, never negative, calm."""
-    return mean_of([gain * gain / 2 for gain in _gains(policy, reference)])
-
-
-def k3(policy: Sequence[float], reference: Sequence[float]) -> Estimate:
-    """Unbiased and never negative, but one rare answer can blow it up."""
-    return mean_of([exp(-gain) - 1 + gain for gain in _gains(policy, reference)])
 
 
 def mean_of(values: Sequence[float]) -> Estimate:

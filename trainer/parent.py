@@ -1,7 +1,7 @@
 """Which adapter serves now, from the topic `split`. Reads three of its fields."""
 
 import logging
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,8 @@ class Serving(BaseModel):
     """What the newest split says; the base model alone, where there is none yet."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    kind: Literal["split"] = "split"
+    v: Literal[1] = 1
     revision: Annotated[int, Field(ge=1)] | None
     stable: Id
     canary: Id | None = None

@@ -11,6 +11,8 @@ from feedback.examples import Example, digest
 from trainer.batch import Text
 from trainer.plan import Plan
 
+_UNKNOWN = -9999.0  # vLLM's number for a log-probability that it did not compute
+
 
 @dataclass(frozen=True)
 class Row:
@@ -111,11 +113,12 @@ def _draw(pool: list[Example], plan: Plan, dropped: Counter[str]) -> list[Exampl
 
 
 def _row(example: Example, parent: str) -> Row:
+    known = example.adapter == parent and min(example.logprobs) > _UNKNOWN
     return Row(
         completion_id=example.completion_id,
         user=example.user,
         text=Text(tuple(example.prompt_ids), tuple(example.answer_ids)),
         liked=bool(example.up),
         weight=example.weight,
-        logprobs=tuple(example.logprobs) if example.adapter == parent else None,
+        logprobs=tuple(example.logprobs) if known else None,
     )

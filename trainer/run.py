@@ -79,7 +79,8 @@ def _course(places: Places, parent: str, plan: Plan) -> _Course:
     after = {} if parent == BASE else verify(places.adapters, parent).watermark
     fresh = read(places.examples, after)
     new = {example.identity for example in fresh.examples}
-    before = read(places.examples).examples if after else []
+    # The same moment for both: what settles meanwhile is for the next round.
+    before = read(places.examples, until=fresh.watermark).examples if after else []
     older = [example for example in before if example.identity not in new]
     return _Course(
         parent=parent,

@@ -12,7 +12,7 @@ from pathlib import Path
 from ops.demo.board import Board
 from ops.demo.claims import claims
 from ops.demo.plot import draw
-from ops.demo.processes import teach
+from ops.demo.processes import Broken, teach
 from ops.demo.report import render
 from ops.demo.stage import set_up
 from ops.demo.story import Story
@@ -34,7 +34,11 @@ async def demo(folder: Path, seed: int) -> int:
     board = Board()
     model = folder / f"model-{seed}"
     board.say(f"teaching a model of 1.3M parameters to answer everyday requests: {model}")
-    await teach(model, seed)
+    try:
+        await teach(model, seed)
+    except Broken as error:
+        board.say(str(error), "bold red")
+        return 1
     story = Story(set_up(folder / f"{datetime.now():%Y%m%d-%H%M%S}", model), board, seed)
     with board:
         await until_told(story.play(), lambda: board.say("stopping"))

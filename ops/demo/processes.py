@@ -16,6 +16,7 @@ from ops.running.program import NotReady
 from ops.running.screen import last_lines
 from ops.settings import inherited_env
 
+TRIES = 3
 THUMBWHEEL = str(Path(sys.executable).with_name("thumbwheel"))
 
 
@@ -24,14 +25,16 @@ class Broken(Exception):
 
 
 async def teach(model: Path, seed: int) -> None:
-    """It shows its own progress."""
+    """It shows its own progress. Started again when it ends too soon: somebody may kill it."""
     argv = (sys.executable, "-m", "ops.demo.teach", str(model), "--seed", str(seed))
-    process = await asyncio.create_subprocess_exec(*argv)
-    if await _ended(process):
-        raise Broken("the demo's model could not be made; see above")
+    for _ in range(TRIES):
+        process = await asyncio.create_subprocess_exec(*argv)
+        if not await _ended(process):
+            return
+    raise Broken(f"the demo's model could not be made in {TRIES} tries; see above")
 
 
-async def keep_up(stage: Stage, say: Callable[[str], None], tries: int = 3) -> None:
+async def keep_up(stage: Stage, say: Callable[[str], None], tries: int = TRIES) -> None:
     """Runs `thumbwheel up` until cancelled; starts it again when it ends: somebody may kill it."""
     for _ in range(tries):
         code = await _up(stage)
@@ -53,12 +56,15 @@ async def thumbwheel(stage: Stage, *words: str) -> None:
 
 
 async def run(log: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
-    """A command, to its end."""
-    with log.open("ab") as out:
-        process = await asyncio.create_subprocess_exec(
-            *argv, env={**inherited_env(), **(env or {})}, stdout=out, stderr=STDOUT
-        )
-        code = await _ended(process)
+    """A command, to its end; once more where somebody killed it."""
+    for _ in range(TRIES):
+        with log.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                *argv, env={**_clean_env(), **(env or {})}, stdout=out, stderr=STDOUT
+            )
+            code = await _ended(process)
+        if code >= 0:  # it ended by itself
+            break
     if code:
         raise Broken(f"{' '.join(argv)} ended with {code}:\n{_tail(log)}")
 
@@ -70,12 +76,17 @@ async def _up(stage: Stage) -> int:
     with (stage.folder / "up.log").open("ab") as out:
         process = await asyncio.create_subprocess_exec(
             *(THUMBWHEEL, *words, *options),
-            env={**inherited_env(), **QUICK, **stage.ports},
+            env={**_clean_env(), **QUICK, **stage.ports},
             stdout=out,
             stderr=STDOUT,
             start_new_session=True,  # Ctrl-C is for the demo, which then ends this
         )
         return await _ended(process, signal.SIGINT)
+
+
+def _clean_env() -> dict[str, str]:
+    """Without the user's own settings: the demo has folders of its own."""
+    return {k: v for k, v in inherited_env().items() if not k.startswith("THUMBWHEEL_")}
 
 
 async def _ended(process: Process, end: signal.Signals = signal.SIGTERM) -> int:

@@ -82,6 +82,8 @@ def _rate(thumbs: Thumbs) -> str:
 
 
 def _moves(record: Record) -> Iterable[tuple[str, ...]]:
+    if not record.splits:
+        return []
     answers = judged(record.completions)
     began = answers[0].at if answers else record.splits[0].at
     return (_move(split, began) for split in record.splits)

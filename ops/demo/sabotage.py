@@ -60,6 +60,7 @@ def slip_in(bad: Path, store: Path, stable: str) -> str:
         if path.name != MANIFEST:
             shutil.copy(path, folder)
     truth = load(bad.parent, bad.name)
-    lies = {"name": folder.name, "parent": stable, "gates": (_FORGED,)}
+    watermark = load(store, stable).watermark  # or the trainer would count old thumbs as new
+    lies = {"name": folder.name, "parent": stable, "gates": (_FORGED,), "watermark": watermark}
     publish(folder, truth.model_copy(update=lies))
     return folder.name

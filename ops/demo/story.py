@@ -82,6 +82,7 @@ class Story:
         what = "rounds to lift the true liked rate far enough"
         await watch.until(what, lambda: _lift_points(watch) >= LIFT_POINTS + MARGIN, ROUND_SECONDS)
         await watch.until("the sabotage to be trained", training.done, REST_SECONDS)
+        await watch.until("a moment with nothing on trial", watch.at_rest, ROUND_SECONDS)
         self.sabotaged = slip_in(training.result(), self.stage.adapters, watch.stable)
         self.board.say(f"{self.sabotaged}, which learned the opposite, is slipped in", "bold red")
 

@@ -41,6 +41,9 @@ class Watch:
     def moved(self, action: str, adapter: str | None = None) -> list[Move]:
         return [m for m in self.moves if m.action == action and adapter in (None, m.adapter)]
 
+    def at_rest(self) -> bool:
+        return bool(self._splits) and self._splits[-1].canary is None
+
     @property
     def stable(self) -> str:
         return self._splits[-1].stable if self._splits else BASE

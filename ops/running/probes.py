@@ -38,7 +38,14 @@ def _client() -> httpx.AsyncClient:
 
 
 def _chat(client: httpx.AsyncClient, url: str, model: str) -> Awaitable[httpx.Response]:
-    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+    # As the gateway asks: what a log-probability needs is compiled at its first use, too.
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": 2,
+        "logprobs": True,
+        "return_token_ids": True,
+    }
     return client.post(f"{url}/v1/chat/completions", json=body, timeout=_ANSWER_SECONDS)
 
 

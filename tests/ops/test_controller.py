@@ -4,7 +4,7 @@ import pytest
 
 from feedback.events import BASE
 from ops import history
-from ops.act import CannotLoad
+from ops.act import CannotLoad, change_split
 from ops.by_hand import pause, resume, roll_back
 from ops.controller import Controller
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Withdraw
@@ -172,6 +172,34 @@ def test_a_roll_back_undoes_the_last_move_and_holds(desk: Desk, place: Place) ->
     assert desk.fate("m-v3") == "withdrawn"
 
 
+def test_a_move_whose_author_died_before_recording_it_is_recorded_by_the_next_tick(
+    desk: Desk, place: Place
+) -> None:
+    desk.tick()
+    for changes in (
+        {"canary": "m-v1", "share_percent": 10.0},
+        {"share_percent": 50.0},
+        {"stable": "m-v1", "canary": None, "share_percent": 0.0},
+        {"canary": "m-v2", "share_percent": 10.0},
+        {"canary": None, "share_percent": 0.0},
+        {"stable": BASE, "pinned": True},
+        {"pinned": False},
+    ):
+        change_split(place.log, desk.split, "so it was", "ann", **changes)
+    desk.tick()
+    desk.tick()
+    assert desk.actions() == [
+        ("started", "m-v1"),
+        ("stepped", "m-v1"),
+        ("promoted", "m-v1"),
+        ("started", "m-v2"),
+        ("withdrawn", "m-v2"),
+        ("rolled_back", "m-v1"),
+        ("resumed", BASE),
+    ]
+    assert {move.by for move in history.moves(place.log)} == {"ann"}
+
+
 def test_while_paused_nothing_moves(desk: Desk, place: Place) -> None:
     place.publish("m-v1")
     desk.tick()
@@ -193,4 +221,4 @@ def test_errors_withdraw_but_readers_who_hang_up_do_not(desk: Desk, place: Place
     place.serve("m-v1", desk.split.revision, silent=10, error="the engine broke off")
     decision = desk.tick()
     assert isinstance(decision, Withdraw)
-    assert decision.reason == "error rate 25.0% > 5.0%"
+    assert decision.reason == "error rate 25.0% against 0.0%, more than 5.0% apart"

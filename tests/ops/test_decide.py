@@ -39,9 +39,10 @@ def seen(
     *,
     completions: int = 100,
     errors: int = 0,
+    stable_errors: int = 0,
 ) -> Observation:
     return Observation(
-        stable=Arm(250, 0, Thumbs(*stable)),
+        stable=Arm(100, stable_errors, Thumbs(*stable)),
         canary=Arm(completions, errors, Thumbs(*canary)),
         canary_completions_this_step=completions,
     )
@@ -68,7 +69,8 @@ def seen(
         (trial(LAST_STEP), seen((5000, 10000), (5000, 10000)), Hold, "not yet better"),
         (trial(LAST_STEP), seen((50000, 100000), (50200, 100000)), Withdraw, "cannot gain 1.0%"),
         (trial(LAST_STEP, seconds=8 * 86400), seen((9, 10)), Withdraw, "not better after"),
-        (trial(ON_TRIAL), seen((9, 10), errors=6), Withdraw, "error rate 6.0% > 5.0%"),
+        (trial(ON_TRIAL), seen((9, 10), errors=6), Withdraw, "error rate 6.0% against 0.0%"),
+        (trial(ON_TRIAL), seen((9, 10), errors=75, stable_errors=75), Step, "not worse so far"),
         (trial(ON_TRIAL), seen((9, 10), completions=19, errors=9), Hold, "19 of 20"),
     ],
 )

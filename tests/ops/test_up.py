@@ -40,7 +40,8 @@ def options(tmp_path: Path) -> Up:
 
 
 def _started(options: Up, *, gpu: bool = False) -> dict[str, Program]:
-    made = programs(options, {"PATH": "/bin"}, secret="s3cret-s3cret", gpu=gpu)
+    inherited = {"PATH": "/bin", "THUMBWHEEL_SECRET": "the user's own"}
+    made = programs(options, inherited, secret="s3cret-s3cret", gpu=gpu)
     return {program.name: program for program in made}
 
 

@@ -27,6 +27,10 @@ def test_what_was_not_shown_is_said_first() -> None:
     assert report.splitlines()[2].startswith("Not shown, of 5 things: 2 rounds")
 
 
+def test_a_demo_that_never_came_up_has_a_report_too() -> None:
+    assert render(Record(), "p.png").splitlines()[2].startswith("Not shown, of 5 things")
+
+
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     draw(Demo().record(), tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
