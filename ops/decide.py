@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from ops.evidence import Interval, Thumbs, gain
 from serving.split import Split
 
-ERRORS_NEED = 20  # completions before an error rate means anything
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -31,8 +29,9 @@ class Arm:
     thumbs: Thumbs = field(default_factory=Thumbs)
 
     @property
-    def error_rate(self) -> float:
-        return self.errors / self.completions if self.completions else 0.0
+    def failed(self) -> Thumbs:
+        """Failures counted as thumbs are: the same test tells whether two arms differ."""
+        return Thumbs(self.errors, self.completions)
 
 
 @dataclass(frozen=True)
@@ -99,12 +98,11 @@ def _begin(rules: Rules, trial: Trial) -> Decision:
 
 
 def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
-    # Against stable's: where the engine itself was away, both arms failed alike.
-    more_errors = seen.canary.error_rate - seen.stable.error_rate
-    if seen.canary.completions >= ERRORS_NEED and more_errors > rules.max_error_rate:
+    # Against stable's: while the engine itself is away, both arms fail alike.
+    failing = gain(seen.canary.failed, seen.stable.failed, rules.alpha)
+    if failing.low > 0 and failing.estimate > rules.max_error_rate:
         return Withdraw(
-            f"error rate {seen.canary.error_rate:.1%} against {seen.stable.error_rate:.1%}, "
-            f"more than {rules.max_error_rate:.1%} apart"
+            f"errors: {_points(failing)}, {_of(seen.canary)} against {_of(seen.stable)}"
         )
     better = gain(seen.canary.thumbs, seen.stable.thumbs, rules.alpha)
     numbers = f"gain {_points(better)} on {_thumbs(seen)}"
@@ -143,6 +141,10 @@ def _points(gain: Interval) -> str:
     if gain.high - gain.low == float("inf"):
         return "unknown"
     return f"{gain.estimate:+.1%} ({gain.low:+.1%} to {gain.high:+.1%})"
+
+
+def _of(arm: Arm) -> str:
+    return f"{arm.errors}/{arm.completions}"
 
 
 def _thumbs(seen: Observation) -> str:

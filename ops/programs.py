@@ -15,7 +15,7 @@ from ops.running.program import Program, Ready
 _LOCAL = "127.0.0.1"
 _ENGINE_SECONDS = 900  # a big model on a GPU is read and compiled for minutes
 _CPU_ENGINE = ("--dtype", "float32", "--enforce-eager", "--max-model-len", "512")
-# The cache in GB; and no compiling: the first answers would wait for a C++ compiler, or fail without.
+# The cache in GB; and no compiling: first answers would wait for a C++ compiler, or fail.
 _CPU_ENGINE_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
 _GPU_ENGINE = ("--dtype", "auto", "--gpu-memory-utilization", "0.6")  # the trainer takes its part
 

@@ -216,9 +216,19 @@ def test_while_paused_nothing_moves(desk: Desk, place: Place) -> None:
 def test_errors_withdraw_but_readers_who_hang_up_do_not(desk: Desk, place: Place) -> None:
     place.publish("m-v1")
     desk.tick()
+    place.serve(BASE, desk.split.revision, silent=90)
     place.serve("m-v1", desk.split.revision, silent=30, error="client closed")
     assert isinstance(desk.tick(), Hold)
-    place.serve("m-v1", desk.split.revision, silent=10, error="the engine broke off")
+    place.serve("m-v1", desk.split.revision, silent=20, error="the engine broke off")
     decision = desk.tick()
     assert isinstance(decision, Withdraw)
-    assert decision.reason == "error rate 25.0% against 0.0%, more than 5.0% apart"
+    assert "20/50 against 0/90" in decision.reason
+
+
+def test_an_engine_that_is_away_for_all_withdraws_nobody(desk: Desk, place: Place) -> None:
+    place.publish("m-v1")
+    desk.tick()
+    place.serve(BASE, desk.split.revision, silent=200, error="the engine cannot be reached")
+    place.serve("m-v1", desk.split.revision, silent=25, error="the engine cannot be reached")
+    place.serve("m-v1", desk.split.revision, silent=5)
+    assert isinstance(desk.tick(), Hold)

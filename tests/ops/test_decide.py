@@ -69,9 +69,11 @@ def seen(
         (trial(LAST_STEP), seen((5000, 10000), (5000, 10000)), Hold, "not yet better"),
         (trial(LAST_STEP), seen((50000, 100000), (50200, 100000)), Withdraw, "cannot gain 1.0%"),
         (trial(LAST_STEP, seconds=8 * 86400), seen((9, 10)), Withdraw, "not better after"),
-        (trial(ON_TRIAL), seen((9, 10), errors=6), Withdraw, "error rate 6.0% against 0.0%"),
+        (trial(ON_TRIAL), seen((9, 10), errors=20), Withdraw, "errors: .* 20/100 against 0/100"),
+        (trial(ON_TRIAL), seen((9, 10), errors=4), Step, "not worse so far"),
+        (trial(ON_TRIAL), seen((9, 10), errors=80, stable_errors=72), Step, "not worse so far"),
         (trial(ON_TRIAL), seen((9, 10), errors=75, stable_errors=75), Step, "not worse so far"),
-        (trial(ON_TRIAL), seen((9, 10), completions=19, errors=9), Hold, "19 of 20"),
+        (trial(ON_TRIAL), seen((9, 10), completions=8, errors=8), Withdraw, "8/8 against 0/100"),
     ],
 )
 def test_rule(
