@@ -10,7 +10,7 @@ from asyncio.subprocess import STDOUT, Process
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ops.demo.stage import NAME, PLAN, QUICK, Stage
+from ops.demo.stage import NAME, PATIENT, PLAN, QUICK, Stage
 from ops.running.probes import answers
 from ops.running.program import NotReady
 from ops.running.screen import last_lines
@@ -28,7 +28,7 @@ async def teach(model: Path, seed: int) -> None:
     """It shows its own progress. Started again when it ends too soon: somebody may kill it."""
     argv = (sys.executable, "-m", "ops.demo.teach", str(model), "--seed", str(seed))
     for _ in range(TRIES):
-        process = await asyncio.create_subprocess_exec(*argv)
+        process = await asyncio.create_subprocess_exec(*argv, env={**inherited_env(), **PATIENT})
         if not await _ended(process):
             return
     raise Broken(f"the demo's model could not be made in {TRIES} tries; see above")

@@ -21,7 +21,7 @@ from feedback.events import BASE, Completion, decode
 from feedback.log import Log, open_log, read_all
 from ops import history
 from ops.demo.diary import read_diary
-from ops.demo.teach import Course, make
+from ops.demo.processes import teach
 from ops.demo.users import Crowd, Habits
 from serving.split import Split
 from tests.integration.free import free_ports
@@ -58,7 +58,7 @@ class Loop:
         serving, engine, *metrics = free_ports(5)
         self.url = f"http://127.0.0.1:{serving}"
         (folder / "plan.json").write_text(json.dumps(PLAN))
-        make(folder / "model", Course())
+        asyncio.run(teach(folder / "model", seed=0))
         self.out = (folder / "up.out").open("w+")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("THUMBWHEEL_")}
         env = inherited | {
