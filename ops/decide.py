@@ -140,7 +140,8 @@ def _advance(
 def _points(gain: Interval) -> str:
     if gain.high - gain.low == float("inf"):
         return "unknown"
-    return f"{gain.estimate:+.1%} ({gain.low:+.1%} to {gain.high:+.1%})"
+    low, high = max(gain.low, -1.0), min(gain.high, 1.0)  # no difference of rates is larger
+    return f"{100 * gain.estimate:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _of(arm: Arm) -> str:

@@ -12,6 +12,7 @@ from feedback.events import (
     Correction,
     E,
     Outcome,
+    Retraction,
     Thumb,
     Verdict,
     decode,
@@ -43,7 +44,7 @@ def trace(log: Log, examples_folder: Path, adapters: Path, completion_id: str) -
     return [
         _completion(served[0]),
         *_verdicts(log, completion_id),
-        *(_example(row) for row in _examples(examples_folder, completion_id)),
+        *_settled_rows(examples_folder, completion_id),
         *(Stop("adapter", f"{name}: {use}") for name, use in learned),
         *_splits(log, served[0], {name for name, _ in learned}),
     ]
@@ -61,7 +62,8 @@ def _completion(served: Completion) -> Stop:
 def _verdicts(log: Log, completion_id: str) -> Iterator[Stop]:
     for position, event in _of_group(log, "verdicts", completion_id, VERDICTS):
         if isinstance(event, Verdict) and event.completion_id == completion_id:
-            told = f"{event.at:%Y-%m-%d %H:%M:%S} {_said(event)}, key {event.key}"
+            who = event.user or "whoever asked"
+            told = f"{event.at:%Y-%m-%d %H:%M:%S} {_said(event)} by {who}, key {event.key}"
             yield Stop("verdict", f"{told}, at verdicts/{position.partition}:{position.offset}")
 
 
@@ -73,20 +75,25 @@ def _said(event: Verdict) -> str:
             return f"correction {event.text!r}"
         case Outcome():
             return f"outcome {event.name} = {event.value:g}"
+        case Retraction():
+            return f"retraction of {event.of}"
     return event.kind
 
 
-def _examples(folder: Path, completion_id: str) -> Iterator[Example]:
-    for batch in examples.batches(folder):
-        yield from (row for row in examples.rows(batch) if row.completion_id == completion_id)
+def _settled_rows(folder: Path, completion_id: str) -> Iterator[Stop]:
+    """Every row in its order; the last of an identity holds."""
+    batches = examples.batches(folder)
+    rows = [r for b in batches for r in examples.rows(b) if r.completion_id == completion_id]
+    holding = {row.identity: row for row in rows}
+    return (_example(row, holds=holding[row.identity] is row) for row in rows)
 
 
-def _example(row: Example) -> Stop:
+def _example(row: Example, *, holds: bool) -> Stop:
     held = "taken back" if row.retracted else _settled(row)
     return Stop(
         "example",
         f"{row.slot} by {row.rater} settled as {held}, weight {row.weight:g}, "
-        f"from verdicts/{row.partition}:{row.offset}",
+        f"from verdicts/{row.partition}:{row.offset}{'' if holds else ', replaced since'}",
     )
 
 

@@ -58,7 +58,16 @@ def welcome(options: Up) -> str:
         f"  curl {url}/v1/chat/completions -H 'content-type: application/json' \\\n"
         f"    -d '{body}'\n\n"
         f"What it keeps is in {options.home}, what its parts say in {options.home}/logs.\n"
+        f"Metrics are at {url}/metrics, and at /metrics of the ports {_metrics_ports(options)}.\n"
         "Ctrl-C stops it.\n"
+    )
+
+
+def _metrics_ports(options: Up) -> str:
+    ports = options.ports
+    return (
+        f"{ports.feedback_metrics} (feedback), {ports.trainer_metrics} (trainer), "
+        f"{ports.ops_metrics} (ops), {ports.engine} (engine)"
     )
 
 

@@ -12,7 +12,7 @@ from serving.errors import BadVerdict
 
 KINDS = ("thumb", "correction", "outcome", "comparison", "retract")
 _EXPECTED = {
-    "completion_id": "the id of an answer, at most 200 characters",
+    "completion_id": "the id of an answer, 1 to 200 characters",
     "thumb": '"up" or "down"',
     "comment": "a string of at most 4000 characters",
     "correction": "the text that the answer should have been",
@@ -23,8 +23,8 @@ _EXPECTED = {
     "comparison.other_id": "the id of another answer to the same request",
     "comparison.winner": '"a", "b", "tie" or "both_bad"',
     "retract": '"thumb", "comparison", "correction" or "outcome:NAME"',
-    "user": "a string of at most 200 characters",
-    "key": "a string of at most 200 characters",
+    "user": "a string of 1 to 200 characters",
+    "key": "a string of 1 to 200 characters",
 }
 
 

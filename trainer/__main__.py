@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from feedback.log import LogAway, open_log
+from trainer.adapters import AdapterError
 from trainer.blank import publish_blank
 from trainer.due import Rules
 from trainer.lock import RoundRunning
@@ -38,8 +39,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = Settings()
     if asked.blank:
-        blank = publish_blank(settings.adapters, settings.name, settings.model)
-        return _log.info("%s is in %s", blank.name, settings.adapters)
+        return publish_the_blank(settings)
     plan = read_plan(settings.trainer_plan)
     with closing(open_log(settings.log)) as log:
         split = SplitReader(log)
@@ -47,6 +47,14 @@ def main() -> None:
             once(settings, plan, split)
         else:
             watch(settings, plan, split)
+
+
+def publish_the_blank(settings: Settings) -> None:
+    try:
+        blank = publish_blank(settings.adapters, settings.name, settings.model)
+    except AdapterError as error:
+        sys.exit(str(error))
+    _log.info("%s is in %s", blank.name, settings.adapters)
 
 
 def _arguments() -> argparse.Namespace:

@@ -33,7 +33,8 @@ async def demo(folder: Path, seed: int) -> int:
     """The exit code: 0 only if everything that the demo is to show has happened."""
     board = Board()
     model = folder / f"model-{seed}"
-    board.say(f"teaching a model of 1.3M parameters to answer everyday requests: {model}")
+    what = "teaching a model of 1.3M parameters to answer everyday requests, a minute or two"
+    board.say(f"{what}: {model}")
     try:
         await teach(model, seed)
     except Broken as error:

@@ -78,7 +78,7 @@ def test_trace_follows_one_id_through_every_stop(place: Place) -> None:
     shown = run(place, "trace", "c1").output
     for told in (
         "by base, split revision 1",
-        "thumb up, key kc1, at verdicts/0:0",
+        "thumb up by whoever asked, key kc1, at verdicts/0:0",
         "thumb by user of c1 settled as up, weight 1, from verdicts/0:0",
         "m-v1: train",
         "revision 2: stable base, canary m-v1 10% (v1 on trial)",

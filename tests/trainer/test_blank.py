@@ -51,3 +51,11 @@ def test_a_folder_is_its_own_answer(base: Path) -> None:
 def test_no_torch_is_loaded_to_make_or_to_wait() -> None:
     program = "import sys, trainer.blank, trainer.__main__; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_model_that_is_not_to_be_had_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(AdapterError, match="model is 'nope': no folder, and not to be had"):
+        publish_blank(tmp_path, "demo", "nope")
