@@ -20,7 +20,8 @@ check: .venv/test.installed
 
 # The quick tests first, those with a real engine last.
 test: .venv/test.installed
-	$(BIN)/python -m pytest tests -m "not integration and not gpu" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests -m "not integration and not gpu" -n 2 --dist loadfile \
+	  --cov --cov-report=term:skip-covered
 	$(BIN)/python -m pytest tests -m "integration and not gpu" --durations=0
 
 # Needs an NVIDIA GPU.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.table import Table
 
 from feedback.events import first_complaint
 from feedback.log import Log, LogAway, open_log
@@ -22,7 +23,6 @@ from trainer.adapters import AdapterError
 
 ABOUT = "An online feedback loop for deployed language models."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=ABOUT)
-console = Console()
 
 Home = Annotated[
     Path | None,
@@ -57,15 +57,15 @@ def up_(
 def status(home: Home = None) -> None:
     """The split in force, and what is known of every adapter."""
     with _opened(home) as (settings, log):
-        console.print(tables.split_line(log))
-        console.print(tables.status(log, settings.examples_folder, settings.adapters_folder))
+        _show(tables.split_line(log))
+        _show(tables.status(log, settings.examples_folder, settings.adapters_folder))
 
 
 @app.command()
 def history(home: Home = None) -> None:
     """Every move of the split, with its reason and its author."""
     with _opened(home) as (_, log):
-        console.print(tables.moves(log))
+        _show(tables.moves(log))
 
 
 @app.command()
@@ -80,7 +80,7 @@ def rollback(
     """
     with _opened(home) as (settings, log):
         by_hand.roll_back(log, settings.adapters_folder, operator(), to, reason)
-        console.print(tables.split_line(log))
+        _show(tables.split_line(log))
 
 
 @app.command()
@@ -88,7 +88,7 @@ def pause(reason: Reason = "", home: Home = None) -> None:
     """Leave the split as it is until told otherwise."""
     with _opened(home) as (_, log):
         by_hand.pause(log, operator(), reason)
-        console.print(tables.split_line(log))
+        _show(tables.split_line(log))
 
 
 @app.command()
@@ -96,7 +96,7 @@ def resume(reason: Reason = "", home: Home = None) -> None:
     """Let automation move the split again."""
     with _opened(home) as (_, log):
         by_hand.resume(log, operator(), reason)
-        console.print(tables.split_line(log))
+        _show(tables.split_line(log))
 
 
 @app.command()
@@ -106,7 +106,7 @@ def trace(completion_id: str, home: Home = None) -> None:
         found = traced(log, settings.examples_folder, settings.adapters_folder, completion_id)
         if not found:
             raise by_hand.NothingToDo(f"no completion {completion_id!r} is on the log")
-        console.print(tables.stops(found))
+        _show(tables.stops(found))
 
 
 def _options(settings: UpSettings, engine_args: tuple[str, ...], *, show_lines: bool) -> Up:
@@ -129,6 +129,10 @@ def _options(settings: UpSettings, engine_args: tuple[str, ...], *, show_lines: 
         env=settings.elsewhere,
         show_lines=show_lines,
     )
+
+
+def _show(told: Table | str) -> None:
+    Console().print(told)
 
 
 @contextmanager

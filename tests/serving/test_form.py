@@ -36,8 +36,8 @@ from serving.form import read_form
             'comparison.winner is \'c\'; expected "a", "b", "tie" or "both_bad"',
         ),
         ({"retract": "outcome"}, "retract", "retract is 'outcome'; expected \"thumb\""),
-        ({"thumb": "up", "user": 7}, "user", "user is 7; expected a string of at most 200"),
-        ({"thumb": "up", "key": "k" * 201}, "key", "expected a string of at most 200"),
+        ({"thumb": "up", "user": 7}, "user", "user is 7; expected a string of 1 to 200"),
+        ({"thumb": "up", "key": "k" * 201}, "key", "expected a string of 1 to 200"),
     ],
 )
 def test_a_form_that_is_not_understood_is_refused_by_its_field(
