@@ -22,23 +22,27 @@ class Rules:
 
 @dataclass(frozen=True)
 class Arm:
-    """What was seen of stable, or of the canary, since the trial began."""
+    """What was seen of stable, or of the canary, since the trial began.
+
+    Errors come in bursts that spare no arm. They are compared within one step only, while the
+    shares stay as they are: else the arm that grew would look like the cause.
+    """
 
     completions: int = 0
-    errors: int = 0
+    step_completions: int = 0
+    step_errors: int = 0
     thumbs: Thumbs = field(default_factory=Thumbs)
 
     @property
     def failed(self) -> Thumbs:
         """Failures counted as thumbs are: the same test tells whether two arms differ."""
-        return Thumbs(self.errors, self.completions)
+        return Thumbs(self.step_errors, self.step_completions)
 
 
 @dataclass(frozen=True)
 class Observation:
     stable: Arm
     canary: Arm
-    canary_completions_this_step: int
 
 
 @dataclass(frozen=True)
@@ -122,9 +126,9 @@ def _advance(
         return Hold(
             f"{trial.step_seconds:.0f} of {rules.min_seconds:.0f} s at this share; {numbers}"
         )
-    if seen.canary_completions_this_step < rules.min_completions:
+    if seen.canary.step_completions < rules.min_completions:
         return Hold(
-            f"{seen.canary_completions_this_step} of {rules.min_completions} completions "
+            f"{seen.canary.step_completions} of {rules.min_completions} completions "
             f"at this share; {numbers}"
         )
     later = [s for s in rules.steps_percent if s > trial.split.share_percent]
@@ -145,7 +149,7 @@ def _points(gain: Interval) -> str:
 
 
 def _of(arm: Arm) -> str:
-    return f"{arm.errors}/{arm.completions}"
+    return f"{arm.step_errors}/{arm.step_completions}"
 
 
 def _thumbs(seen: Observation) -> str:

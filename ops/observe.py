@@ -22,8 +22,8 @@ class _Seen:
     watermark: Watermark = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)  # what was spooled may be on the log twice
     completions: dict[str, int] = field(default_factory=dict)
-    errors: dict[str, int] = field(default_factory=dict)
-    this_step: int = 0
+    step_completions: dict[str, int] = field(default_factory=dict)
+    step_errors: dict[str, int] = field(default_factory=dict)
     thumbs: dict[Identity, tuple[str, bool]] = field(default_factory=dict)
 
 
@@ -40,7 +40,6 @@ class Observer:
         return Observation(
             stable=_arm(self._seen, rollout.first.stable),
             canary=_arm(self._seen, rollout.canary),
-            canary_completions_this_step=self._seen.this_step,
         )
 
     def _count_completions(self, seen: _Seen) -> None:
@@ -72,12 +71,9 @@ def _count(seen: _Seen, raw: bytes) -> None:
     seen.ids.add(completion.id)
     name = completion.adapter
     seen.completions[name] = seen.completions.get(name, 0) + 1
-    seen.errors[name] = seen.errors.get(name, 0) + _failed(completion)
-    if (
-        name == seen.rollout.canary
-        and (completion.split_revision or 0) >= seen.rollout.step.revision
-    ):
-        seen.this_step += 1
+    if (completion.split_revision or 0) >= seen.rollout.step.revision:
+        seen.step_completions[name] = seen.step_completions.get(name, 0) + 1
+        seen.step_errors[name] = seen.step_errors.get(name, 0) + _failed(completion)
 
 
 def _failed(completion: Completion) -> bool:
@@ -94,6 +90,7 @@ def _arm(seen: _Seen, adapter: str) -> Arm:
     votes = [up for name, up in seen.thumbs.values() if name == adapter]
     return Arm(
         completions=seen.completions.get(adapter, 0),
-        errors=seen.errors.get(adapter, 0),
+        step_completions=seen.step_completions.get(adapter, 0),
+        step_errors=seen.step_errors.get(adapter, 0),
         thumbs=Thumbs(sum(votes), len(votes)),
     )

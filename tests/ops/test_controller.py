@@ -232,3 +232,16 @@ def test_an_engine_that_is_away_for_all_withdraws_nobody(desk: Desk, place: Plac
     place.serve("m-v1", desk.split.revision, silent=25, error="the engine cannot be reached")
     place.serve("m-v1", desk.split.revision, silent=5)
     assert isinstance(desk.tick(), Hold)
+
+
+def test_a_burst_of_errors_after_the_share_has_grown_withdraws_nobody(
+    desk: Desk, place: Place
+) -> None:
+    place.publish("m-v1")
+    desk.tick()
+    place.serve(BASE, desk.split.revision, up=40, down=60)
+    place.serve("m-v1", desk.split.revision, up=8, down=2)
+    assert isinstance(desk.tick(), Step)  # from 10% to 50%; then the engine goes away
+    place.serve(BASE, desk.split.revision, silent=150, error="the engine cannot be reached")
+    place.serve("m-v1", desk.split.revision, silent=150, error="the engine cannot be reached")
+    assert isinstance(desk.tick(), Hold)

@@ -42,9 +42,8 @@ def seen(
     stable_errors: int = 0,
 ) -> Observation:
     return Observation(
-        stable=Arm(100, stable_errors, Thumbs(*stable)),
-        canary=Arm(completions, errors, Thumbs(*canary)),
-        canary_completions_this_step=completions,
+        stable=Arm(100, 100, stable_errors, Thumbs(*stable)),
+        canary=Arm(completions, completions, errors, Thumbs(*canary)),
     )
 
 
