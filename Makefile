@@ -5,6 +5,8 @@ PYTHON ?= python3
 ENGINE := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 # `make demo TORCH_BACKEND=cpu` saves 4 GB of CUDA libraries where PyTorch's own index can be reached.
 TORCH_BACKEND ?=
+# Without compiled files every process compiles torch and vLLM anew, for half a minute.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 ROOMS := feedback trainer serving ops
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,7 @@ class Source:
         return f"{module}.{name}" if at.is_dir() or at.with_suffix(".py").exists() else module
 
 
+@cache
 def sources(root: Path) -> dict[str, Source]:
     """Every file of the four rooms, by its module's name."""
     paths = [path.relative_to(root) for room in DOORS for path in (root / room).rglob("*.py")]

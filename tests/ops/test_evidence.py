@@ -30,13 +30,13 @@ def peeked_at(canary: float, stable: float, rng: random.Random, looks: int) -> s
     return "undecided"
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.25, 0.5, 0.8])
+@pytest.mark.parametrize("rate", [0.05, 0.25, 0.8])
 def test_an_equal_canary_is_rarely_found_different_however_often_one_looks(rate: float) -> None:
     rng = random.Random(1)
-    found = [peeked_at(rate, rate, rng, looks=600) for _ in range(300)]
-    # 5% of 300 is 15; 24 leaves room for the chance of this simulation (2.4 standard errors).
-    assert found.count("better") <= 24
-    assert found.count("worse") <= 24
+    found = [peeked_at(rate, rate, rng, looks=400) for _ in range(200)]
+    # 5% of 200 is 10; 17 leaves room for the chance of this simulation (2.3 standard errors).
+    assert found.count("better") <= 17
+    assert found.count("worse") <= 17
 
 
 def test_a_canary_of_the_opposite_taste_is_always_found_out_and_never_promoted() -> None:

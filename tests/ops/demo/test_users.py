@@ -83,7 +83,7 @@ async def chat(gateway: Gateway, diary: Path, habits: Habits) -> Crowd:
 
 
 async def test_they_rate_some_answers_mostly_by_their_taste(tmp_path: Path) -> None:
-    gateway, diary = Gateway(enough=300), tmp_path / "diary"
+    gateway, diary = Gateway(enough=200), tmp_path / "diary"
     crowd = await chat(gateway, diary, Habits(users=5, think_seconds=0))
     accepted = read_diary(diary)
     assert len(accepted) == crowd.accepted
