@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+# ops looks for new adapters every second and asks the engine for an answer before a trial. What has
+# not been tried by now was refused, or waits while the roll-out is paused.
+TRIAL_STARTS_SECONDS = 60.0
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -13,6 +17,7 @@ class Rules:
 @dataclass(frozen=True)
 class Standing:
     canary: str | None
+    untried: bool  # the newest adapter may still get its trial
     new_thumbs: int  # on the stable adapter's answers, beyond the data of the newest adapter
     waited_seconds: float  # since the newest adapter was published
 
@@ -21,6 +26,8 @@ def due(rules: Rules, standing: Standing) -> str | None:
     """Why a round should start now; None: it should not."""
     if standing.canary is not None:
         return None  # its trial decides what the next round builds on
+    if standing.untried and standing.waited_seconds < TRIAL_STARTS_SECONDS:
+        return None
     if standing.new_thumbs >= rules.min_examples:
         return f"{standing.new_thumbs} new thumbs"
     waited = standing.waited_seconds

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from trainer.adapters import Manifest
 from trainer.due import Rules, Standing, due
 from trainer.newest import Newest
 from trainer.parent import SplitReader
@@ -30,6 +31,15 @@ class Loop:
         # The newest, not the stable one: a withdrawn adapter is not made again from the same data.
         self.waiting = self._tally.thumbs(serving.stable, newest.watermark if newest else {})
         waited = now - (newest.created_at if newest else self._began)
-        standing = Standing(serving.canary, self.waiting, waited.total_seconds())
+        standing = Standing(
+            canary=serving.canary,
+            untried=newest is not None and self._may_be_tried(newest, serving.stable),
+            new_thumbs=self.waiting,
+            waited_seconds=waited.total_seconds(),
+        )
         why = due(self._rules, standing)
         return Start(serving.stable, why) if why else None
+
+    def _may_be_tried(self, newest: Manifest, stable: str) -> bool:
+        ours = newest.passed and newest.parent == stable
+        return ours and not self._split.tried(newest.name)

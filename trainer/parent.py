@@ -29,6 +29,7 @@ class SplitReader:
         self._log = log
         self._next = 0
         self._serving = Serving(revision=None, stable=BASE)
+        self._tried = set[str]()
 
     def serving(self) -> Serving:
         while records := self._log.read(SPLIT.name, 0, self._next):
@@ -36,6 +37,10 @@ class SplitReader:
                 self._take(record.value)
             self._next = records[-1].position.offset + 1
         return self._serving
+
+    def tried(self, adapter: str) -> bool:
+        """Did it ever get traffic, as far as the log was read?"""
+        return adapter in self._tried
 
     def _take(self, raw: bytes) -> None:
         try:
@@ -45,3 +50,4 @@ class SplitReader:
             return
         if (found.revision or 0) > (self._serving.revision or 0):
             self._serving = found
+            self._tried |= {found.stable, found.canary or found.stable}

@@ -1,6 +1,5 @@
 """A real server for an app, on a free port of this machine, in a thread."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +9,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 
-class PromptServer(uvicorn.Server):
-    """Looks every few milliseconds whether it shall end: uvicorn's own does ten times a second."""
-
-    async def main_loop(self) -> None:
-        while not await self.on_tick(counter=0):
-            await asyncio.sleep(0.005)
-
-
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     config = uvicorn.Config(
         app, port=0, ws="none", log_level="warning", timeout_graceful_shutdown=1
     )
-    server = PromptServer(config)
+    server = uvicorn.Server(config)
     thread = Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -5,7 +5,7 @@ import pytest
 from trainer.due import Rules, Standing, due
 
 RULES = Rules(min_examples=200, min_rows=50, interval_seconds=3600)
-READY = Standing(canary=None, new_thumbs=200, waited_seconds=10)
+READY = Standing(canary=None, untried=False, new_thumbs=200, waited_seconds=10)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ READY = Standing(canary=None, new_thumbs=200, waited_seconds=10)
         (READY, True),
         (replace(READY, new_thumbs=199), False),
         (replace(READY, canary="tiny-v2"), False),
+        (replace(READY, untried=True), False),
+        (replace(READY, untried=True, waited_seconds=60), True),
         (replace(READY, new_thumbs=50, waited_seconds=3600), True),
         (replace(READY, new_thumbs=49, waited_seconds=3600), False),
         (replace(READY, new_thumbs=50, waited_seconds=3599), False),

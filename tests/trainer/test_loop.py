@@ -10,7 +10,7 @@ from feedback.log import SPLIT, Log, open_log
 from serving.split import SPLIT_KEY, Split
 from tests.trainer.test_adapters import manifest
 from tests.trainer.tiny import example, settle
-from trainer.adapters import claim_name, publish
+from trainer.adapters import GateResult, claim_name, publish
 from trainer.due import Rules
 from trainer.loop import Loop, Start
 from trainer.newest import Newest
@@ -40,7 +40,8 @@ def thumbs(folder: Path, start: int, end: int, adapter: str = BASE) -> None:
 
 def published(folder: Path, name: str, reach: int) -> None:
     watermark = dict.fromkeys(("completions/0", "verdicts/0"), reach)
-    made = manifest(name).model_copy(update={"watermark": watermark})
+    passed = GateResult(name="end", passed=True, reason="as before")
+    made = manifest(name, passed).model_copy(update={"watermark": watermark})
     publish(claim_name(folder / "store", name), made)
 
 
@@ -57,9 +58,11 @@ def test_enough_thumbs_on_the_base_start_the_first_round(loop: Loop, tmp_path: P
     assert loop.look(DAY) == Start(BASE, "4 new thumbs")
 
 
-def test_a_published_adapter_has_used_up_its_thumbs(loop: Loop, tmp_path: Path) -> None:
+def test_a_published_adapter_has_used_up_its_thumbs(loop: Loop, log: Log, tmp_path: Path) -> None:
     thumbs(tmp_path, 0, 4)
     published(tmp_path, "tiny-v1", reach=4)
+    serve(log, 1, BASE, canary="tiny-v1")
+    serve(log, 2, BASE)
     assert loop.look(DAY) is None
     # The base still serves: v1 was withdrawn. Its data alone does not start another round.
     thumbs(tmp_path, 4, 8)
@@ -83,6 +86,18 @@ def test_no_round_starts_while_a_canary_is_on_trial(loop: Loop, log: Log, tmp_pa
     serve(log, 1, BASE, canary="tiny-v1")
     assert loop.look(DAY) is None
     serve(log, 2, BASE)
+    assert loop.look(DAY) is not None
+
+
+def test_a_new_adapter_gets_its_trial_before_the_next_round(
+    loop: Loop, log: Log, tmp_path: Path
+) -> None:
+    published(tmp_path, "tiny-v1", reach=0)
+    thumbs(tmp_path, 0, 4)
+    assert loop.look(DAY) is None
+    assert loop.look(DAY + timedelta(seconds=60)) is not None  # ops has refused it
+    serve(log, 1, "another-v1")  # nobody will try it: its parent does not serve
+    thumbs(tmp_path, 4, 8, adapter="another-v1")
     assert loop.look(DAY) is not None
 
 
