@@ -4,27 +4,24 @@ A crash between any two steps repeats the batch from the same position, and the 
 the same file: nothing is skipped, nothing counts twice.
 """
 
-from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from feedback import examples
+from feedback.dead import put_aside
 from feedback.events import (
     VERDICTS,
     BadEvent,
     Completion,
-    DeadLetter,
     E,
     Verdict,
     decode,
-    encode,
     group_of,
 )
 from feedback.examples import Example, Watermark
 from feedback.join import Said, news
-from feedback.log import Log, Position, Record
+from feedback.log import Log, Position
 from feedback.metrics import Metrics
 from feedback.window import Window
 
@@ -73,20 +70,8 @@ class Worker:
             try:
                 yield record.position, decode(record.value, kinds)
             except BadEvent as error:
-                self._put_aside(topic, record, str(error))
-
-    def _put_aside(self, topic: str, record: Record, reason: str) -> None:
-        letter = DeadLetter(
-            at=datetime.now(UTC),
-            topic=topic,
-            partition=record.position.partition,
-            offset=record.position.offset,
-            key=record.key,
-            reason=reason,
-            raw=b64encode(record.value).decode(),
-        )
-        self._log.append("deadletter", record.key, encode(letter))
-        self._metrics.put_aside(topic)
+                put_aside(self._log, topic, record, str(error))
+                self._metrics.put_aside(topic)
 
     def _join(self, completions: list[Completion], said: list[Said]) -> list[Example]:
         """What these settle, request by request, in the order in which they are first named."""

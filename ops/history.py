@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from feedback.dead import is_aside, put_aside
 from feedback.events import BadEvent, E, decode, encode
 from feedback.log import Log, read_all
 from ops.move import Action, Move
@@ -43,4 +44,6 @@ def _readable(log: Log, topic: str, kind: type[E]) -> Iterator[E]:
         try:
             yield decode(record.value, (kind,))
         except BadEvent as error:
-            _log.error("%s at %s cannot be read: %s", topic, record.position, error)
+            if not is_aside(log, topic, record):  # all is read at every tick, and told once
+                put_aside(log, topic, record, str(error))
+                _log.error("%s at %s cannot be read: %s", topic, record.position, error)

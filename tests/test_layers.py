@@ -24,6 +24,7 @@ DOORS = {
         "trainer.adapters",
     },
     "ops": {
+        "feedback.dead",
         "feedback.events",
         "feedback.log",
         "feedback.examples",

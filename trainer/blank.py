@@ -37,7 +37,7 @@ def publish_blank(store: Path, series: str, base: str) -> Manifest:
         folder = _folder(store, name)
     write_weights(folder, save(_weights(base_files(base))))
     write_config(folder, rank=RANK, alpha=float(RANK), targets=["q_proj"], base=base)
-    return publish(folder, _manifest(name, base))
+    return publish(folder, blank_manifest(name, base))
 
 
 def base_files(base: str) -> Path:
@@ -84,7 +84,8 @@ def _targets(files: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                     yield found[1], (wide, tall)
 
 
-def _manifest(name: str, base: str) -> Manifest:
+def blank_manifest(name: str, base: str) -> Manifest:
+    """Of an adapter that learned from nobody."""
     return Manifest(
         name=name,
         parent="base",

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.free import free_port
 
 START_SECONDS = 600  # on a busy machine; alone it takes 30 to 70
 STOP_SECONDS = 20
@@ -32,7 +33,7 @@ def running_engine(
     model: Path, adapters: Path, output: Path, *, name: str = "model"
 ) -> Iterator[RunningEngine]:
     """It answers when this returns; the first answer still compiles for half a minute."""
-    url = f"http://127.0.0.1:{_free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     with output.open("wb") as file:
         process = subprocess.Popen(
             _command(model, name, url.rpartition(":")[2]),
@@ -96,10 +97,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # whatever of it is left
     process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -13,10 +13,11 @@ from feedback.log import Log, open_log, read_all
 from serving.__main__ import wire
 from serving.split import SPLIT_KEY
 from tests.integration.engine import RunningEngine
-from tests.integration.tiny import make_adapter, manifest
+from tests.integration.tiny import make_adapter
 from tests.serving.gateway import MESSAGES, settings_for, split, until
 from tests.serving.servers import served
 from trainer.adapters import claim_name, publish
+from trainer.blank import blank_manifest
 
 pytestmark = pytest.mark.integration
 PATIENCE = httpx.Timeout(120)  # the first answer compiles
@@ -81,7 +82,7 @@ def test_an_adapter_that_is_no_lora_is_refused_and_the_engine_lives(
 ) -> None:
     folder = claim_name(vllm.adapters, "model-v3")
     (folder / "adapter_config.json").write_text("{}")
-    publish(folder, manifest("model-v3", str(vllm.model)))
+    publish(folder, blank_manifest("model-v3", str(vllm.model)))
     assert ask(vllm.url, "model-v3").status_code == 400
     assert ask(vllm.url, adapter).status_code == 200
 

@@ -24,7 +24,7 @@ from ops.demo.diary import read_diary
 from ops.demo.processes import teach
 from ops.demo.users import Crowd, Habits
 from serving.split import Split
-from tests.integration.free import free_ports
+from tests.free import free_ports
 from trainer.adapters import load, read_lineage
 
 pytestmark = pytest.mark.integration

@@ -3,7 +3,6 @@
 They talk nonsense.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -11,7 +10,8 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from trainer.adapters import Manifest, claim_name, publish
+from trainer.adapters import claim_name, publish
+from trainer.blank import blank_manifest
 
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
@@ -53,27 +53,8 @@ def make_adapter(model: Path, store: Path, name: str) -> Path:
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.5)
     lora.save_pretrained(folder)
-    publish(folder, manifest(name, str(model)))
+    publish(folder, blank_manifest(name, str(model)))
     return folder
-
-
-def manifest(name: str, base: str) -> Manifest:
-    return Manifest(
-        name=name,
-        parent="base",
-        base=base,
-        created_at=datetime.now(UTC),
-        plan={},
-        watermark={},
-        dataset_digest="none",
-        counts={},
-        gates=(),
-        kl={},
-        curves={},
-        scores={},
-        libraries={},
-        seconds=0,
-    )
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

@@ -14,7 +14,8 @@ import trainer.settings
 from ops.programs import Ports, Up, programs, settings
 from ops.running.program import Program
 from ops.up import kept_secret, up, welcome
-from tests.ops.running.children import free_port, until
+from tests.free import free_port
+from tests.ops.running.children import until
 
 ROOMS: tuple[type[BaseSettings], ...] = (
     feedback.settings.Settings,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.tiny import manifest
 from trainer.adapters import claim_name, publish
+from trainer.blank import blank_manifest
 
 # Importing vLLM takes seconds.
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
@@ -24,7 +24,7 @@ def registered() -> Iterator[Mapping[str, object]]:
 def store(tmp_path: Path) -> Path:
     folder = claim_name(tmp_path, "model-v1")
     (folder / "adapter_config.json").write_text("{}")
-    publish(folder, manifest("model-v1", "tiny"))
+    publish(folder, blank_manifest("model-v1", "tiny"))
     return tmp_path
 
 

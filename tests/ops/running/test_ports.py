@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from ops.running.ports import BusyPort, Port, refuse_busy
-from tests.ops.running.children import free_port
+from tests.free import free_port
 
 
 def test_every_busy_port_is_named_with_the_setting_that_moves_it() -> None:

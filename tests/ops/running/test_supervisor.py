@@ -10,7 +10,8 @@ import pytest
 from ops.running.keeper import GaveUp
 from ops.running.program import NotReady, Program
 from ops.running.supervisor import supervise, until_told
-from tests.ops.running.children import QUICK, SERVER, Farm, free_port, listens, until
+from tests.free import free_port
+from tests.ops.running.children import QUICK, SERVER, Farm, listens, until
 
 pytestmark = pytest.mark.anyio
 
@@ -188,6 +189,7 @@ async def _supervisor_of_a_family(
 import asyncio
 from pathlib import Path
 from ops.running.supervisor import supervise, until_told
+from tests.free import free_port
 from tests.ops.running.children import QUICK, Farm
 farm = Farm(Path({str(farm.folder)!r}))
 family = farm.family("family", {port}, {child_port})
