@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.metadata import version as released
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -29,6 +30,14 @@ Home = Annotated[
     typer.Option(help="Where `thumbwheel up` keeps everything.", envvar="THUMBWHEEL_HOME"),
 ]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Say which this is.")] = False,
+) -> None:
+    if version:
+        _show(f"thumbwheel {released('thumbwheel')}")
 
 
 @app.command("up")

@@ -46,7 +46,7 @@ class Up:
 
 def ports_of(up: Up) -> list[Port]:
     return [
-        Port(up.ports.serving, "serving", "THUMBWHEEL_SERVING_PORT", up.host),
+        Port(up.ports.serving, "serving", "--port or THUMBWHEEL_SERVING_PORT", up.host),
         Port(up.ports.engine, "engine", "THUMBWHEEL_ENGINE_PORT"),
         Port(up.ports.feedback_metrics, "feedback metrics", "THUMBWHEEL_FEEDBACK_METRICS_PORT"),
         Port(up.ports.trainer_metrics, "trainer metrics", "THUMBWHEEL_TRAINER_METRICS_PORT"),

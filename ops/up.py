@@ -30,7 +30,7 @@ async def up(options: Up, on_ready: Callable[[], None] = lambda: None) -> int:
     try:
         await _run(_absolute(options), screen, on_ready)
     except (BusyPort, CannotStart, GaveUp) as error:
-        screen.say(str(error))
+        screen.say(f"thumbwheel: {error}")
         return 1
     return 0
 

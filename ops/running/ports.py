@@ -12,7 +12,7 @@ class BusyPort(Exception):
 
 @dataclass(frozen=True)
 class Port:
-    """`setting` is the name in the environment that moves it."""
+    """`setting` is what moves it: its name in the environment, or an option."""
 
     number: int
     name: str

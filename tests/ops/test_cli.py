@@ -1,5 +1,6 @@
 """The command line on a real home."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,8 @@ def test_trace_follows_one_id_through_every_stop(place: Place) -> None:
         assert told in shown
     result = run(place, "trace", "c9")
     assert (result.exit_code, "no completion 'c9'" in result.output) == (1, True)
+
+
+def test_it_says_which_version_it_is() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"thumbwheel {version('thumbwheel')}\n")
