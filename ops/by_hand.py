@@ -55,7 +55,7 @@ def current(log: Log) -> Split:
 def _undone(split: Split, adapters: Path, to: str | None) -> Change:
     if to is None:
         to = split.stable if split.canary else _before(split, adapters)
-    if to != BASE:
+    if to not in (BASE, split.stable):  # what serves goes on serving, and its canary must go
         verify(adapters, to)
     if to == split.stable and split.canary is None:
         raise NothingToDo(f"{to} is stable already, since revision {split.revision}")

@@ -48,7 +48,8 @@ class Controller:
 
     def tick(self) -> Decision:
         first_split(self._log)
-        splits, moves = history.splits(self._log), history.moves(self._log)
+        splits = history.splits(self._log, bad=history.put_aside_once)
+        moves = history.moves(self._log, bad=history.put_aside_once)
         for done in unrecorded(splits, moves):
             history.record(self._log, *done, done.split.reason)
         now = trial(splits, moves, published(self._adapters), datetime.now(UTC))

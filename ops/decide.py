@@ -1,8 +1,9 @@
 """Every rule that can move traffic, on one page. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ops.evidence import Interval, Thumbs, gain
+from ops.evidence import Interval, Pair, Thumbs, gain
 from serving.split import Split
 
 
@@ -31,7 +32,12 @@ class Arm:
     completions: int = 0
     step_completions: int = 0
     step_errors: int = 0
-    thumbs: Thumbs = field(default_factory=Thumbs)
+    thumbs_by_revision: Mapping[int, Thumbs] = field(default_factory=dict)  # of the split
+
+    @property
+    def thumbs(self) -> Thumbs:
+        found = self.thumbs_by_revision.values()
+        return Thumbs(sum(t.up for t in found), sum(t.total for t in found))
 
     @property
     def failed(self) -> Thumbs:
@@ -43,6 +49,16 @@ class Arm:
 class Observation:
     stable: Arm
     canary: Arm
+
+    @property
+    def failures(self) -> Pair:
+        return Pair(self.canary.failed, self.stable.failed)
+
+    @property
+    def thumbs(self) -> list[Pair]:
+        """Of each revision of the split: no share changes within one."""
+        mine, others = self.canary.thumbs_by_revision, self.stable.thumbs_by_revision
+        return [Pair(mine[revision], others[revision]) for revision in mine.keys() & others.keys()]
 
 
 @dataclass(frozen=True)
@@ -103,12 +119,12 @@ def _begin(rules: Rules, trial: Trial) -> Decision:
 
 def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
     # Against stable's: while the engine itself is away, both arms fail alike.
-    failing = gain(seen.canary.failed, seen.stable.failed, rules.alpha)
+    failing = gain([seen.failures], rules.alpha)
     if failing.low > 0 and failing.estimate > rules.max_error_rate:
         return Withdraw(
             f"errors: {_points(failing)}, {_of(seen.canary)} against {_of(seen.stable)}"
         )
-    better = gain(seen.canary.thumbs, seen.stable.thumbs, rules.alpha)
+    better = gain(seen.thumbs, rules.alpha)
     numbers = f"gain {_points(better)} on {_thumbs(seen)}"
     if better.high < 0:
         return Withdraw(f"worse: {numbers}")

@@ -1,5 +1,6 @@
 """Is the canary better? Tests on the users' thumbs that hold at every look. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, log, sqrt
 from typing import NamedTuple
@@ -20,23 +21,48 @@ class Thumbs:
         return self.up / self.total if self.total else float("nan")
 
 
+class Pair(NamedTuple):
+    """What both arms got while the shares stayed as they were."""
+
+    canary: Thumbs
+    stable: Thumbs
+
+    @property
+    def weight(self) -> float:
+        """In inverse proportion to the variance, were the rates the same."""
+        return self.canary.total * self.stable.total / (self.canary.total + self.stable.total)
+
+    @property
+    def difference(self) -> float:
+        return _drawn_in(self.canary) - _drawn_in(self.stable)
+
+    @property
+    def variance(self) -> float:
+        return _variance(self.canary) + _variance(self.stable)
+
+
 class Interval(NamedTuple):
     low: float
     estimate: float
     high: float
 
 
-def gain(canary: Thumbs, stable: Thumbs, alpha: float) -> Interval:
+def gain(pairs: Iterable[Pair], alpha: float) -> Interval:
     """The canary's rate less the stable one's, with bounds that hold at every look at once.
 
     A normal-mixture confidence sequence (Robbins 1970; the mSPRT of Johari et al. 2017), each bound
-    broken by chance with probability `alpha` at most. Rates are drawn towards one half by one
-    thumb of each kind, so that three thumbs of one kind do not look like certainty.
+    broken by chance with probability `alpha` at most. Arms are compared pair by pair: rates that
+    rise or fall for everybody while the canary's share grows are not the canary's doing. Rates are
+    drawn towards one half by one thumb of each kind, so that three thumbs of one kind do not look
+    like certainty.
     """
-    if not canary.total or not stable.total:
+    both = [pair for pair in pairs if pair.canary.total and pair.stable.total]
+    if not both:
         return Interval(-inf, 0.0, inf)
-    estimate = _drawn_in(canary) - _drawn_in(stable)
-    variance, mixture = _variance(canary) + _variance(stable), SPREAD**2
+    whole = sum(pair.weight for pair in both)
+    estimate = sum(pair.weight / whole * pair.difference for pair in both)
+    variance = sum((pair.weight / whole) ** 2 * pair.variance for pair in both)
+    mixture = SPREAD**2
     grown = variance + mixture
     # Two-sided at 2 alpha, so that each side has alpha.
     half = sqrt(2 * variance * grown / mixture * (log(1 / (2 * alpha)) + log(grown / variance) / 2))

@@ -1,16 +1,21 @@
 """What moved and why, as the log has it: the splits in force, and the moves that ops recorded."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from feedback.dead import is_aside, put_aside
 from feedback.events import BadEvent, E, decode, encode
-from feedback.log import Log, read_all
+from feedback.log import Log, Record, read_all
 from ops.move import Action, Move
 from serving.split import Split
 
 _log = logging.getLogger(__name__)
+Bad = Callable[[Log, str, Record, str], None]
+
+
+def leave_out(log: Log, topic: str, record: Record, reason: str) -> None:
+    """Readers go on without it; the controller puts it aside."""
 
 
 def record(log: Log, action: Action, adapter: str, split: Split, reason: str) -> None:
@@ -26,24 +31,34 @@ def record(log: Log, action: Action, adapter: str, split: Split, reason: str) ->
     log.append("rollouts", adapter, encode(move))
 
 
-def moves(log: Log) -> list[Move]:
-    return list(_readable(log, "rollouts", Move))
+def moves(log: Log, bad: Bad = leave_out) -> list[Move]:
+    """Whoever wrote a split, and a tick that saw it before its move, may both have recorded it."""
+    first: dict[object, Move] = {}
+    for move in _readable(log, "rollouts", Move, bad):
+        again = move.split_revision if move.action != "refused" else object()
+        first.setdefault(again, move)
+    return list(first.values())
 
 
-def splits(log: Log) -> list[Split]:
+def splits(log: Log, bad: Bad = leave_out) -> list[Split]:
     """Every revision that was in force, in order; of two with one number the first was."""
     in_force: list[Split] = []
-    for split in _readable(log, "split", Split):
+    for split in _readable(log, "split", Split, bad):
         if not in_force or split.revision > in_force[-1].revision:
             in_force.append(split)
     return in_force
 
 
-def _readable(log: Log, topic: str, kind: type[E]) -> Iterator[E]:
+def put_aside_once(log: Log, topic: str, record: Record, reason: str) -> None:
+    """All is read at every tick, and what cannot be read is met again each time."""
+    if not is_aside(log, topic, record):
+        put_aside(log, topic, record, reason)
+        _log.error("%s at %s cannot be read: %s", topic, record.position, reason)
+
+
+def _readable(log: Log, topic: str, kind: type[E], bad: Bad) -> Iterator[E]:
     for record in read_all(log, topic):
         try:
             yield decode(record.value, (kind,))
         except BadEvent as error:
-            if not is_aside(log, topic, record):  # all is read at every tick, and told once
-                put_aside(log, topic, record, str(error))
-                _log.error("%s at %s cannot be read: %s", topic, record.position, error)
+            bad(log, topic, record, str(error))

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
-from ops.decide import Decision, Observation
+from ops.decide import Arm, Decision, Observation
 from serving.split import Split
 
 
@@ -49,9 +49,8 @@ class Metrics:
         self._revision.set(split.revision)
         self._share.set(split.share_percent / 100)
         self._paused.set(split.pinned)
-        if seen is None:
-            return
-        for name, arm in (("stable", seen.stable), ("canary", seen.canary)):
+        now = seen or Observation(stable=Arm(), canary=Arm())  # nothing is on trial
+        for name, arm in (("stable", now.stable), ("canary", now.canary)):
             self._completions.labels(name).set(arm.completions)
             self._thumbs.labels(name, "up").set(arm.thumbs.up)
             self._thumbs.labels(name, "down").set(arm.thumbs.total - arm.thumbs.up)

@@ -24,7 +24,7 @@ class _Seen:
     completions: dict[str, int] = field(default_factory=dict)
     step_completions: dict[str, int] = field(default_factory=dict)
     step_errors: dict[str, int] = field(default_factory=dict)
-    thumbs: dict[Identity, tuple[str, bool]] = field(default_factory=dict)
+    thumbs: dict[Identity, tuple[str, int, bool]] = field(default_factory=dict)
 
 
 class Observer:
@@ -53,11 +53,12 @@ class Observer:
     def _count_thumbs(self, seen: _Seen) -> None:
         for batch in examples.batches(self._folder, seen.watermark):
             for row in examples.rows(batch):
-                if row.slot != "thumb" or not _on_trial(seen, row.split_revision):
+                revision = row.split_revision
+                if row.slot != "thumb" or revision is None or not _on_trial(seen, revision):
                     continue
                 seen.thumbs.pop(row.identity, None)
                 if row.up is not None and row.weight > 0:
-                    seen.thumbs[row.identity] = (row.adapter, row.up)
+                    seen.thumbs[row.identity] = (row.adapter, revision, row.up)
             seen.watermark |= batch.end
 
 
@@ -87,10 +88,14 @@ def _on_trial(seen: _Seen, revision: int | None) -> bool:
 
 
 def _arm(seen: _Seen, adapter: str) -> Arm:
-    votes = [up for name, up in seen.thumbs.values() if name == adapter]
+    thumbs = dict[int, Thumbs]()
+    for name, revision, up in seen.thumbs.values():
+        if name == adapter:
+            so_far = thumbs.get(revision, Thumbs())
+            thumbs[revision] = Thumbs(so_far.up + up, so_far.total + 1)
     return Arm(
         completions=seen.completions.get(adapter, 0),
         step_completions=seen.step_completions.get(adapter, 0),
         step_errors=seen.step_errors.get(adapter, 0),
-        thumbs=Thumbs(sum(votes), len(votes)),
+        thumbs_by_revision=thumbs,
     )

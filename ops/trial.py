@@ -85,8 +85,19 @@ def trial(
     return Trial(
         split=splits[-1],
         waiting=waiting[-1].name if waiting else None,  # only the newest waits
-        seconds=(now - current.first.at).total_seconds() if current else 0.0,
-        step_seconds=(now - current.step.at).total_seconds() if current else 0.0,
+        seconds=_moving(splits, current.first, now) if current else 0.0,
+        step_seconds=_moving(splits, current.step, now) if current else 0.0,
+    )
+
+
+def _moving(splits: list[Split], start: Split, now: datetime) -> float:
+    """Seconds since `start`, less those that were paused."""
+    since = [split for split in splits if split.revision >= start.revision]
+    ends = [*(split.at for split in since[1:]), now]
+    return sum(
+        (end - split.at).total_seconds()
+        for split, end in zip(since, ends, strict=True)
+        if not split.pinned
     )
 
 

@@ -83,7 +83,10 @@ class Chat:
             return await self._fall_back(turn, split, refusal)
 
     async def _fall_back(self, turn: Turn, split: Split, refusal: EngineRefused) -> Opened:
+        failed = Turn(turn.ask, turn.user, turn.chosen, error=str(refusal), engine_failed=True)
+        failed.id = turn.id
         opened = await self._ask(turn, Chosen(split.stable))
+        self._remember(failed, perf_counter() - turn.ask.started)  # whoever judges it must see it
         assert split.canary is not None
         _log.warning("%s answers for canary %s: %s", split.stable, split.canary, refusal)
         self.metrics.canary_fallbacks.labels(split.canary).inc()

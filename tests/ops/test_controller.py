@@ -172,6 +172,17 @@ def test_a_roll_back_undoes_the_last_move_and_holds(desk: Desk, place: Place) ->
     assert desk.fate("m-v3") == "withdrawn"
 
 
+def test_a_canarys_traffic_is_taken_whatever_became_of_stables_files(
+    desk: Desk, place: Place
+) -> None:
+    promote(desk, "m-v1")
+    place.publish("m-v2", parent="m-v1")
+    assert isinstance(desk.tick(), Start)
+    (place.adapters / "m-v1" / "adapter_model.safetensors").write_bytes(b"damaged")
+    roll_back(place.log, place.adapters, "ann")
+    assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
+
+
 def test_a_move_whose_author_died_before_recording_it_is_recorded_by_the_next_tick(
     desk: Desk, place: Place
 ) -> None:

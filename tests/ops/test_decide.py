@@ -42,8 +42,8 @@ def seen(
     stable_errors: int = 0,
 ) -> Observation:
     return Observation(
-        stable=Arm(100, 100, stable_errors, Thumbs(*stable)),
-        canary=Arm(completions, completions, errors, Thumbs(*canary)),
+        stable=Arm(100, 100, stable_errors, {1: Thumbs(*stable)}),
+        canary=Arm(completions, completions, errors, {1: Thumbs(*canary)}),
     )
 
 

@@ -7,22 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.evidence import Thumbs, gain, wilson
+from ops.evidence import Pair, Thumbs, gain, wilson
 
 counts = st.integers(0, 500).flatmap(
     lambda total: st.builds(Thumbs, st.integers(0, total), st.just(total))
 )
 
 
-def peeked_at(canary: float, stable: float, rng: random.Random, looks: int) -> str:
-    """One trial, tested after every thumb: what it was found to be, and it stops there."""
-    seen = {True: Thumbs(), False: Thumbs()}
+def peeked_at(
+    canary: float, stable: float, rng: random.Random, looks: int, *, drift: float = 0.0
+) -> str:
+    """One trial, tested after every thumb: what it was found to be, and it stops there.
+
+    After 100 thumbs the canary's share grows, and by `drift` everybody's rate.
+    """
+    steps = [Pair(Thumbs(), Thumbs()), Pair(Thumbs(), Thumbs())]
     for i in range(looks):
-        on_canary = rng.random() < (0.1 if i < 100 else 0.5)
-        before = seen[on_canary]
-        up = rng.random() < (canary if on_canary else stable)
-        seen[on_canary] = Thumbs(before.up + up, before.total + 1)
-        found = gain(seen[True], seen[False], alpha=0.05)
+        step = int(i >= 100)
+        on_canary = rng.random() < (0.1, 0.5)[step]
+        arm = "canary" if on_canary else "stable"
+        before: Thumbs = getattr(steps[step], arm)
+        up = rng.random() < (canary if on_canary else stable) + drift * step
+        after = Thumbs(before.up + up, before.total + 1)
+        steps[step] = steps[step]._replace(**{arm: after})
+        found = gain(steps, alpha=0.05)
         if found.low > 0:
             return "better"
         if found.high < 0:
@@ -39,6 +47,20 @@ def test_an_equal_canary_is_rarely_found_different_however_often_one_looks(rate:
     assert found.count("worse") <= 17
 
 
+def test_better_days_for_everybody_are_not_the_canarys_doing() -> None:
+    rng = random.Random(4)
+    found = [peeked_at(0.5, 0.5, rng, looks=400, drift=0.25) for _ in range(200)]
+    assert found.count("better") <= 17
+    assert found.count("worse") <= 17
+
+
+def test_pairs_weigh_as_much_as_their_smaller_arm_lets_them() -> None:
+    # Weights 10*90/100 = 9 and 50*50/100 = 25; rates drawn in by one thumb of each kind.
+    pairs = [Pair(Thumbs(5, 10), Thumbs(9, 90)), Pair(Thumbs(30, 50), Thumbs(20, 50))]
+    first, second = 6 / 12 - 10 / 92, 31 / 52 - 21 / 52
+    assert gain(pairs, 0.05).estimate == pytest.approx((9 * first + 25 * second) / 34)
+
+
 def test_a_canary_of_the_opposite_taste_is_always_found_out_and_never_promoted() -> None:
     rng = random.Random(2)
     found = [peeked_at(0.2, 0.8, rng, looks=400) for _ in range(100)]
@@ -52,13 +74,14 @@ def test_a_much_better_canary_is_found_better() -> None:
 
 
 def test_nothing_is_known_without_thumbs_on_both_sides() -> None:
-    assert gain(Thumbs(), Thumbs(5, 9), 0.05) == (-inf, 0.0, inf)
-    assert gain(Thumbs(5, 9), Thumbs(), 0.05) == (-inf, 0.0, inf)
+    assert gain([], 0.05) == (-inf, 0.0, inf)
+    assert gain([Pair(Thumbs(), Thumbs(5, 9))], 0.05) == (-inf, 0.0, inf)
+    assert gain([Pair(Thumbs(5, 9), Thumbs())], 0.05) == (-inf, 0.0, inf)
 
 
 @given(counts, counts)
 def test_the_gain_mirrors_when_the_arms_change_places(one: Thumbs, two: Thumbs) -> None:
-    there, back = gain(one, two, 0.05), gain(two, one, 0.05)
+    there, back = gain([Pair(one, two)], 0.05), gain([Pair(two, one)], 0.05)
     assert there.low == pytest.approx(-back.high)
     assert there.low <= there.estimate <= there.high
 

@@ -1,6 +1,7 @@
 """Which adapter answers, and that all who name it agree."""
 
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -107,8 +108,12 @@ def test_users_of_a_canary_that_cannot_be_loaded_get_stable(gateway: Gateway) ->
             response = gateway.ask(stream=streams)
             assert response.status_code == 200
             assert response.headers["x-thumbwheel-adapter"] == "model-v1"
-    found = gateway.completions(6)
-    assert {(c.adapter, c.split_revision) for c in found} == {("model-v1", None)}
+    found = gateway.completions(12)
+    assert Counter((c.adapter, c.split_revision, c.error is None) for c in found) == {
+        ("model-v1", None, True): 6,  # no evidence: nobody drew them
+        ("model-v2", 2, False): 6,
+    }
+    assert len({c.id for c in found}) == 12
     assert gateway.metric('thumbwheel_serving_canary_fallbacks_total{canary="model-v2"}') == 6
 
 
@@ -117,6 +122,9 @@ def test_a_request_that_stable_refuses_too_is_the_fault_of_no_canary(gateway: Ga
     gateway.decide(split(2, canary="model-v2", share_percent=100))
     response = gateway.ask()
     assert response.status_code == 400
+    gateway.engine.refuses.clear()
+    gateway.ask()
+    assert [c.error for c in gateway.completions(1)] == [None]
     assert "model-v1" in response.json()["error"]["message"]
     assert gateway.metric('thumbwheel_serving_canary_fallbacks_total{canary="model-v2"}') == 0
 
