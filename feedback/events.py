@@ -13,11 +13,14 @@ understood is refused with a message that names the field, so that a reader can 
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -29,6 +32,31 @@ from pydantic import (
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 User = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=200_000)]
+Token = Annotated[int, Field(ge=0, lt=2**31)]  # the examples keep it as int32
+Revision = Annotated[int, Field(ge=0, lt=2**63)]  # and this as int64
+
+
+def _is_v1(v: object) -> bool:
+    return type(v) is int and v == 1  # for Python, True and 1.0 are 1 too
+
+
+def _only_v1(v: object) -> object:
+    if not _is_v1(v):
+        raise ValueError("this version reads v 1")
+    return v
+
+
+def _within_utc(at: datetime) -> datetime:
+    """The examples keep UTC, and at the ends of the calendar a time zone leads out of it."""
+    try:
+        at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("expected a time within the years 1 to 9999 in UTC") from error
+    return at
+
+
+SchemaV1 = Annotated[Literal[1], BeforeValidator(_only_v1)]
+Instant = Annotated[AwareDatetime, AfterValidator(_within_utc)]
 
 # A completion's group is its id up to the dot: `chatcmpl-7f.1` is the second answer to the
 # request `chatcmpl-7f`.
@@ -45,8 +73,8 @@ class Event(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     kind: str
-    v: Literal[1] = 1
-    at: AwareDatetime
+    v: SchemaV1 = 1
+    at: Instant
 
 
 class Completion(Event):
@@ -58,11 +86,11 @@ class Completion(Event):
     user: User
     app: Id | None = None
     adapter: Id
-    split_revision: Annotated[int, Field(ge=0)] | None = None  # None: the caller named the adapter
+    split_revision: Revision | None = None  # None: the caller named the adapter
     messages: tuple[dict[str, JsonValue], ...]
     answer: Text
-    prompt_ids: tuple[int, ...]
-    answer_ids: tuple[int, ...]
+    prompt_ids: tuple[Token, ...]
+    answer_ids: tuple[Token, ...]
     logprobs: tuple[float, ...]  # of answer_ids under `adapter`, before temperature and top_p
     parameters: dict[str, JsonValue]
     finish_reason: str | None
@@ -194,7 +222,7 @@ def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:
     kind = known.get(head.get("kind")) if isinstance(head.get("kind"), str) else None
     if kind is None:
         raise BadEvent(f"kind is {head.get('kind')!r}; expected one of {', '.join(known)}")
-    if type(head.get("v")) is not int or head["v"] != 1:  # for Python, True and 1.0 are 1 too
+    if not _is_v1(head.get("v")):
         raise BadEvent(f"v is {head.get('v')!r}; this version reads v 1")
     try:
         return kind.model_validate_json(raw)

@@ -2,24 +2,33 @@
 
 A file holds what one batch of the worker settled; its name and metadata say how far in the log
 that batch reached. The same positions in give the same bytes out. A row that settles what an
-earlier row settled replaces it.
+earlier row settled replaces it. A file of another schema is refused, with BadExamples.
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feedback.disk import sync
+
 # How far in the log: `topic/partition` to the offset of the first record not yet taken in.
 Watermark = dict[str, int]
 _TOPICS = ("completions", "verdicts")
+_V = "1"  # the schema's version, in the metadata of every file
+
+
+class BadExamples(ValueError):
+    """A file that cannot be read as examples; the message names it, what it has and must have."""
 
 
 class Identity(NamedTuple):
@@ -105,11 +114,12 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     table = pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
-        marked = table.replace_schema_metadata({b"start": json.dumps(start).encode()})
+        marked = table.replace_schema_metadata({"v": _V, "start": json.dumps(start)})
         pq.write_table(marked, file, compression="zstd")
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)
+    sync(folder)  # or a power cut could undo the rename, after the position was committed
     return path
 
 
@@ -131,12 +141,14 @@ def batches(
 
 def start(batch: Batch) -> Watermark:
     """Where in the log the batch began."""
-    place: Watermark = json.loads(pq.read_schema(batch.path).metadata[b"start"])
+    with _open(batch.path) as file:
+        place: Watermark = json.loads(file.schema_arrow.metadata[b"start"])
     return place
 
 
 def rows(batch: Batch) -> list[Example]:
-    return [Example(**row) for row in pq.read_table(batch.path).to_pylist()]
+    with _open(batch.path) as file:
+        return [Example(**row) for row in file.read().to_pylist()]
 
 
 def read(folder: Path, after: Watermark | None = None, until: Watermark | None = None) -> Dataset:
@@ -152,6 +164,38 @@ def read(folder: Path, after: Watermark | None = None, until: Watermark | None =
             newest[row.identity] = row
     standing = [row for row in newest.values() if not row.retracted]
     return Dataset(standing, watermark, digest(standing))
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        file = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise BadExamples(f"{path}: {error}") from error
+    with file:
+        if complaint := _complaint(file.schema_arrow):
+            raise BadExamples(f"{path}: {complaint}")
+        yield file
+
+
+def _complaint(found: pa.Schema) -> str | None:
+    version = (found.metadata or {}).get(b"v", b"none").decode(errors="replace")
+    if version != _V:
+        return f"v is {version}; this version reads v {_V}"
+    both = zip_longest(_columns(found), _columns(SCHEMA), fillvalue=("none",))
+    for at, (column, expected) in enumerate(both):
+        if column != expected:
+            return f"column {at} is {_shown(column)}; expected {_shown(expected)}"
+    return None
+
+
+def _columns(schema: pa.Schema) -> list[tuple[object, ...]]:
+    # Types, not their names: Parquet calls a list's items otherwise, and Arrow knows.
+    return [(column.name, column.type) for column in schema]
+
+
+def _shown(column: tuple[object, ...]) -> str:
+    return " ".join(map(str, column))
 
 
 def _reaches_beyond(end: Watermark, after: Watermark) -> bool:

@@ -10,9 +10,11 @@ import os
 import threading
 from base64 import b64decode, b64encode
 from binascii import crc32
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
+from feedback.disk import sync
 from feedback.log import Log, LogAway
 
 RETRY_SECONDS = 0.5
@@ -28,26 +30,35 @@ class Spool:
     def __init__(self, folder: Path, log: Log) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = log
-        self._left = sorted(folder.glob("*.spool"))  # of runs that died
-        number = int(self._left[-1].stem) + 1 if self._left else 1
+        left = sorted(folder.glob("*.spool"))  # of runs that died
+        number = int(left[-1].stem) + 1 if left else 1
         self._path = folder / f"{number:08d}.spool"
         self._file = self._path.open("ab", buffering=0)
+        sync(folder)  # or a power cut could take the file, and all that was synced into it
         self._writing = threading.Lock()
-        self._written = self._moved = 0
+        self._written = 0
+        self._moved = dict.fromkeys([*left, self._path], 0)  # how many bytes of each, oldest first
+        self._in_trouble = set[Path]()
         self._more, self._stop = threading.Event(), threading.Event()
+        self._more.set()  # what was left
         self._thread = threading.Thread(target=self._drain, name="spool", daemon=True)
         self._thread.start()
 
     @property
     def waiting_bytes(self) -> int:
-        return self._written - self._moved
+        return self._written - self._moved[self._path]
 
-    def append_soon(self, topic: str, key: str, value: bytes) -> None:
-        """Never waits for the log and never raises; on the log within moments."""
+    def append_soon(self, topic: str, key: str, value: bytes) -> bool:
+        """Never waits for the log and never raises; on the log within moments.
+
+        False: it could not be written down, and is lost.
+        """
         try:
             self._write((topic, key, value), durable=False)
         except OSError:
             _log.exception("the spool cannot be written; a record of %s is lost", topic)
+            return False
+        return True
 
     def append(self, topic: str, key: str, value: bytes) -> None:
         """Durable when it returns: on the log, or synced to disk here while the log is away."""
@@ -84,42 +95,52 @@ class Spool:
             raise
 
     def _drain(self) -> None:
-        for path in self._left:
-            if self._move(path) is not None:
-                path.unlink()
-        while not self._stop.is_set():
+        stopping = False
+        while not stopping:
             self._more.wait()
             self._more.clear()
-            try:
-                self._move_own()
-            except OSError:
-                _log.exception("the spool cannot be read; it is tried again")
+            stopping = self._stop.is_set()  # before the last look, so that it sees everything
+            for path in list(self._moved):
+                self._try_to_move(path)
+            if self._in_trouble:
                 self._stop.wait(RETRY_SECONDS)
                 self._more.set()
         if not self.waiting_bytes:
-            self._path.unlink()
+            with suppress(OSError):  # an empty file does no harm; the next run removes it
+                self._path.unlink()
 
-    def _move_own(self) -> None:
-        moved = self._move(self._path, self._moved)
-        if moved is None:
-            return
-        self._moved = moved
-        with self._writing:
-            if self._moved == self._written:
-                self._file.truncate(0)
-                self._moved = self._written = 0
+    def _try_to_move(self, path: Path) -> None:
+        try:
+            if self._move(path):
+                self._drop(path)
+            self._in_trouble.discard(path)
+        except Exception:  # whatever it is, the records in the other files must not wait for it
+            if path not in self._in_trouble:
+                _log.exception("%s cannot be handed over; it is tried again", path)
+            self._in_trouble.add(path)
 
-    def _move(self, path: Path, start: int = 0) -> int | None:
-        """Hand over the whole lines from `start` on: how far it came, or None if it had to stop."""
+    def _move(self, path: Path) -> bool:
+        """Hand over the whole lines: was it all of them, or did it have to stop?"""
         with path.open("rb") as file:
             while True:
-                file.seek(start)
+                file.seek(self._moved[path])
                 lines = _whole(file.readlines(BATCH_BYTES))
                 if not lines:
-                    return start
+                    return True
                 if not self._hand_over([item for line in lines if (item := _decode(line))]):
-                    return None
-                start += sum(map(len, lines))
+                    return False
+                self._moved[path] += sum(map(len, lines))
+
+    def _drop(self, path: Path) -> None:
+        """What is on the log takes no room here."""
+        if path != self._path:
+            path.unlink()
+            del self._moved[path]
+            return
+        with self._writing:
+            if self._moved[path] == self._written:
+                self._file.truncate(0)
+                self._moved[path] = self._written = 0
 
     def _hand_over(self, items: list[Item]) -> bool:
         while True:

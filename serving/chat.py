@@ -35,7 +35,7 @@ class Engine(Protocol):
 
 
 class Spool(Protocol):
-    def append_soon(self, topic: str, key: str, value: bytes) -> None: ...
+    def append_soon(self, topic: str, key: str, value: bytes) -> bool: ...
 
 
 class Opened(NamedTuple):
@@ -135,9 +135,9 @@ class Chat:
     def _remember(self, turn: Turn, total_seconds: float) -> None:
         try:
             for completion in turn.completions(datetime.now(UTC), total_seconds):
-                self.spool.append_soon(
-                    COMPLETIONS.name, group_of(completion.id), encode(completion)
-                )
+                key, value = group_of(completion.id), encode(completion)
+                if not self.spool.append_soon(COMPLETIONS.name, key, value):
+                    self.metrics.completions_lost.inc()
         except ValidationError as error:
             # Its user still gets the answer; it only cannot be rated.
             self.metrics.completions_lost.inc()

@@ -5,10 +5,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
-from feedback import events
+from feedback import events, examples
 from feedback.events import Completion, DeadLetter, Event, Verdict, decode
 from feedback.examples import SCHEMA
 from feedback.log import TOPICS
@@ -83,6 +84,14 @@ def test_every_kind_lies_on_a_topic() -> None:
 def test_the_table_of_columns_is_the_schema() -> None:
     told = [(name, kind) for name, kind, _ in _table("| column |")]
     assert told == [(field.name, str(field.type).replace("item: ", "")) for field in SCHEMA]
+
+
+def test_the_version_of_the_schema_is_the_one_told(tmp_path: Path) -> None:
+    places = {"completions/0": 1, "verdicts/0": 1}
+    path = examples.append(tmp_path, places, places, [])
+    told = re.search(r"hold `v`, the version of its schema, which is `(\w+)`", DOC)
+    assert told is not None
+    assert pq.read_schema(path).metadata[b"v"].decode() == told[1]
 
 
 def test_the_folder_of_an_adapter_is_drawn_as_it_is() -> None:

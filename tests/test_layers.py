@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # What a room may import of other rooms.
 DOORS = {
     "feedback": set[str](),
-    "trainer": {"feedback.events", "feedback.examples", "feedback.log"},
+    "trainer": {"feedback.disk", "feedback.events", "feedback.examples", "feedback.log"},
     "serving": {
         "feedback.events",
         "feedback.log",

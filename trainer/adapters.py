@@ -2,23 +2,37 @@
 
 AdapterError
 ├── UnknownAdapter     no adapter of this name is published
-├── CorruptAdapter     its files are not those its manifest names
+├── CorruptAdapter     its files are not those its manifest names, or cannot be read
 └── NameTaken          an adapter's name is never used twice
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
 from hashlib import file_digest
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
 
-from feedback.events import first_complaint
+from feedback.disk import sync
+from feedback.events import Id, SchemaV1, User, first_complaint
 from feedback.examples import Watermark
 
+_log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 LINEAGE = "lineage.jsonl"
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*-v[0-9]+$")
@@ -61,7 +75,7 @@ class GateResult(_Frozen):
 class Manifest(_Frozen):
     """All that is known of an adapter on the day it was published."""
 
-    v: Literal[1] = 1
+    v: SchemaV1 = 1
     name: Annotated[str, Field(pattern=_NAME.pattern)]
     parent: str  # the adapter it continues, or "base"
     base: str  # the model it is for, as vLLM serves it
@@ -88,12 +102,16 @@ class Manifest(_Frozen):
         return version_of(self.name)
 
 
-class Lesson(NamedTuple):
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Lesson:
     """One completion that an adapter learned from, or was held out to test it."""
 
-    completion_id: str
-    user: str
+    completion_id: Id
+    user: User
     use: Literal["train", "replay", "holdout"]
+
+
+_LESSON = TypeAdapter(Lesson)
 
 
 def version_of(name: str) -> int:
@@ -124,14 +142,14 @@ def publish(folder: Path, manifest: Manifest) -> Manifest:
         raise NameTaken(f"{manifest.name} is published already; an adapter never changes")
     whole = manifest.model_copy(update={"files": dict(_digests(folder))})
     for name in whole.files:
-        _sync(folder / name)  # what the manifest names is on the disk before the manifest is
+        sync(folder / name)  # what the manifest names is on the disk before the manifest is
     draft = folder / f"{MANIFEST}.tmp"
     with draft.open("w") as file:
         file.write(whole.model_dump_json(indent=2))
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, folder / MANIFEST)
-    _sync(folder)
+    sync(folder)
     return whole
 
 
@@ -156,6 +174,8 @@ def load(store: Path, name: str) -> Manifest:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise CorruptAdapter(f"{path}: {first_complaint(error)}") from error
+    if "v" not in manifest.model_fields_set:
+        raise CorruptAdapter(f"{path}: v is missing; this version reads v 1")
     if manifest.name != name:
         raise CorruptAdapter(f"{path} is the manifest of {manifest.name}")
     return manifest
@@ -167,22 +187,33 @@ def published(store: Path) -> list[Manifest]:
     for path in store.glob(f"*/{MANIFEST}"):
         try:
             found.append(load(store, path.parent.name))
-        except AdapterError:
-            continue  # what cannot be read is not an adapter; asking for it by name says why
+        except AdapterError as error:
+            _leave_out(str(error))
     return sorted(found, key=lambda manifest: manifest.version)
 
 
+@cache  # once in a process: the store is looked at all the time
+def _leave_out(complaint: str) -> None:
+    _log.warning("an adapter that cannot be read is left out: %s", complaint)
+
+
 def write_lineage(folder: Path, lessons: list[Lesson]) -> None:
-    (folder / LINEAGE).write_text(
-        "".join(json.dumps(lesson._asdict()) + "\n" for lesson in lessons)
-    )
+    (folder / LINEAGE).write_text("".join(json.dumps(asdict(lesson)) + "\n" for lesson in lessons))
 
 
 def read_lineage(store: Path, name: str) -> list[Lesson]:
     path = store / name / LINEAGE
     if not path.exists():
         return []
-    return [Lesson(**json.loads(line)) for line in path.read_text().splitlines()]
+    lines = path.read_bytes().splitlines()
+    return [_lesson(f"{path}, line {at}", line) for at, line in enumerate(lines, 1)]
+
+
+def _lesson(where: str, line: bytes) -> Lesson:
+    try:
+        return _LESSON.validate_json(line)
+    except ValidationError as error:
+        raise CorruptAdapter(f"{where}: {first_complaint(error)}") from error
 
 
 def _digests(folder: Path) -> Iterator[tuple[str, str]]:
@@ -190,11 +221,3 @@ def _digests(folder: Path) -> Iterator[tuple[str, str]]:
         if path.is_file() and path.name not in (MANIFEST, f"{MANIFEST}.tmp"):
             with path.open("rb") as file:
                 yield path.name, file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

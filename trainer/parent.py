@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from feedback.events import BASE, Id, first_complaint
+from feedback.events import BASE, Id, SchemaV1, first_complaint
 from feedback.log import SPLIT, Log
 
 _log = logging.getLogger("trainer")
@@ -15,8 +15,8 @@ class Serving(BaseModel):
     """What the newest split says; the base model alone, where there is none yet."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-    kind: Literal["split"] = "split"
-    v: Literal[1] = 1
+    kind: Literal["split"]
+    v: SchemaV1
     revision: Annotated[int, Field(ge=1)] | None
     stable: Id
     canary: Id | None = None
@@ -28,7 +28,7 @@ class SplitReader:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._next = 0
-        self._serving = Serving(revision=None, stable=BASE)
+        self._serving = Serving(kind="split", v=1, revision=None, stable=BASE)
         self._tried = set[str]()
 
     def serving(self) -> Serving:

@@ -23,7 +23,7 @@ from feedback.events import (
     encode,
     group_of,
 )
-from tests.feedback.made import completion, thumb
+from tests.feedback.made import completion, outcome, thumb
 
 KINDS: tuple[type[Event], ...] = (Completion, *VERDICTS, DeadLetter)
 
@@ -36,7 +36,8 @@ SECONDS = st.floats(0, 1e6)
 ZONE = st.sampled_from(
     [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(-timedelta(hours=8))]
 )
-AT = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=ZONE)
+AT = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=ZONE)
+TOKEN = st.integers(0, 2**31 - 1)
 JSON = st.recursive(
     st.none() | st.booleans() | WHOLE | NUMBER | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -47,7 +48,7 @@ OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
 
 @st.composite
 def completions(draw: st.DrawFn) -> Completion:
-    tokens = draw(st.lists(st.tuples(st.integers(0, 2**20), NUMBER), max_size=4))
+    tokens = draw(st.lists(st.tuples(TOKEN, NUMBER), max_size=4))
     return Completion(
         at=draw(AT),
         id=draw(ID),
@@ -55,10 +56,10 @@ def completions(draw: st.DrawFn) -> Completion:
         user=draw(ID),
         app=draw(OPTIONAL_ID),
         adapter=draw(ID),
-        split_revision=draw(st.none() | st.integers(0, 10**9)),
+        split_revision=draw(st.none() | st.integers(0, 2**63 - 1)),
         messages=tuple(draw(st.lists(OBJECT, max_size=2))),
         answer=draw(TEXT),
-        prompt_ids=tuple(draw(st.lists(st.integers(0, 2**20), max_size=4))),
+        prompt_ids=tuple(draw(st.lists(TOKEN, max_size=4))),
         answer_ids=tuple(token for token, _ in tokens),
         logprobs=tuple(logprob for _, logprob in tokens),
         parameters=draw(OBJECT),
@@ -105,6 +106,10 @@ def test_no_bytes_do_more_than_be_refused(raw: bytes) -> None:
         decode(raw, KINDS)
 
 
+OUTCOME = outcome("resolved", 1.0)
+LATE, EARLY = "9999-12-31T23:00:00-05:00", "0001-01-01T01:00:00+05:00"
+
+
 def _wrong() -> Iterator[tuple[Event, dict[str, Any], str]]:
     """An event, what is changed in it, and the complaint."""
     served, said = completion(), thumb(True)
@@ -126,6 +131,9 @@ def _wrong() -> Iterator[tuple[Event, dict[str, Any], str]]:
     yield said, {"v": 2}, "v is 2; this version reads v 1"
     yield said, {"v": "1"}, "v is '1'; this version reads v 1"
     yield said, {"v": True}, "v is True; this version reads v 1"
+    yield said, {"v": 1.0}, "v is 1.0; this version reads v 1"
+    yield said, {"at": LATE}, "at: expected a time within the years 1 to 9999 in UTC (got '9999"
+    yield said, {"at": EARLY}, "at: expected a time within the years 1 to 9999 in UTC (got '0001"
     yield served, {"parameters": {"x": float("inf")}}, "parameters: Out of range float values"
     yield served, {"total_seconds": float("nan")}, "total_seconds: Input should be a finite number"
     yield served, {"logprobs": [-0.1, float("-inf")]}, "logprobs.1: Input should be a finite number"
@@ -134,6 +142,15 @@ def _wrong() -> Iterator[tuple[Event, dict[str, Any], str]]:
     yield served, {"prompt_ids": [1.0]}, "prompt_ids.0: Input should be a valid integer (got 1.0)"
     yield served, {"messages": ["hello"]}, "messages.0: Input should be an object (got 'hello')"
     yield served, {"split_revision": -1}, "split_revision: Input should be greater than or equal"
+    yield served, {"split_revision": 2**63}, "split_revision: Input should be less than 92233720368"
+    yield served, {"prompt_ids": [2**31]}, "prompt_ids.0: Input should be less than 2147483648 (got"
+    yield served, {"answer_ids": [4, 2**31]}, "answer_ids.1: Input should be less than 2147483648"
+    yield served, {"answer_ids": [-1, 5]}, "answer_ids.0: Input should be greater than or equal to"
+    yield OUTCOME, {"value": float("nan")}, "outcome: value: Input should be a finite number"
+    yield OUTCOME, {"value": 10**400}, "outcome: value: Input should be a finite number (got 1000"
+    for field in ("user", "answer", "finish_reason"):
+        yield served, {field: "half a \ud83d"}, "completion: Invalid JSON: "
+    yield served, {"messages": [{"content": "\ude00"}]}, "completion: Invalid JSON: lone leading"
     yield served, {"logprobs": [-0.1]}, "logprobs has 1 entries; expected one per answer id, 2"
 
 

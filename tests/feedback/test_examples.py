@@ -1,12 +1,20 @@
 """The examples folder, read by position."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
 
 from feedback import examples
-from feedback.examples import Example
+from feedback.events import Completion
+from feedback.examples import SCHEMA, BadExamples, Example
 from feedback.join import Group, Said, settle
 from feedback.log import Position
 from tests.feedback.made import completion, thumb
+from tests.feedback.test_events import completions
 
 
 def row(name: str, up: bool = True, second: float = 1) -> Example:
@@ -55,6 +63,55 @@ def test_the_newest_row_of_an_identity_holds_and_takes_its_new_place(tmp_path: P
 def test_the_digest_names_the_rows(tmp_path: Path) -> None:
     assert examples.digest([row("a")]) == examples.digest([row("a")])
     assert examples.digest([row("a")]) != examples.digest([row("a", False)])
+
+
+@settings(max_examples=50, deadline=None)  # each example is a file
+@given(completions())
+def test_whatever_the_log_may_hold_an_example_can(served: Completion) -> None:
+    said = Said(thumb(True, of=served.id), Position(0, 0))
+    rows = list(settle(Group().add([served], [said])).values())
+    with TemporaryDirectory() as folder:
+        examples.append(Path(folder), place(0, 0), place(1, 1), rows)
+        assert examples.read(Path(folder)).examples == rows
+
+
+V1 = {"v": "1", "start": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "complaint"),
+    [
+        (SCHEMA, "v is none; this version reads v 1"),
+        (SCHEMA.with_metadata(V1 | {"v": "2"}), "v is 2; this version reads v 1"),
+        (SCHEMA.remove(30).with_metadata(V1), "column 30 is none; expected offset int64"),
+        (
+            SCHEMA.set(11, pa.field("parameters", pa.int64())).with_metadata(V1),
+            "column 11 is parameters int64; expected parameters string",
+        ),
+        (
+            SCHEMA.append(pa.field("mood", pa.string())).with_metadata(V1),
+            "column 31 is mood string; expected none",
+        ),
+    ],
+)
+def test_a_file_of_another_schema_is_refused_by_name(
+    tmp_path: Path, schema: pa.Schema, complaint: str
+) -> None:
+    path = tmp_path / "0000-000000000002-000000000002.parquet"
+    pq.write_table(schema.empty_table(), path)
+    (batch,) = examples.batches(tmp_path)
+    for read in (examples.rows, examples.start):
+        with pytest.raises(BadExamples, match=f"{path}: {complaint}"):
+            read(batch)
+    with pytest.raises(BadExamples, match=complaint):
+        examples.read(tmp_path)
+
+
+def test_a_file_that_is_no_parquet_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "0000-000000000002-000000000002.parquet"
+    path.write_bytes(b"none")
+    with pytest.raises(BadExamples, match=f"{path}: .*[Pp]arquet"):
+        examples.read(tmp_path)
 
 
 def test_an_absent_folder_is_empty(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The spool against a real log, one that goes away, and the death of its process."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -111,7 +112,77 @@ def test_a_spool_that_was_handed_over_takes_no_room(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", log)
     for _ in range(50):
         spool.append_soon("completions", "k", b"x" * 10_000)
-    until(lambda: spool.waiting_bytes == 0)
-    assert sum(p.stat().st_size for p in (tmp_path / "spool").iterdir()) == 0
+    until(lambda: sum(p.stat().st_size for p in (tmp_path / "spool").iterdir()) == 0)
     spool.close()
+    assert {r.value for r in log.read("completions", 0, 0)} == {b"x" * 10_000}
+    log.close()
+
+
+def test_a_left_file_that_cannot_be_read_keeps_no_other_from_the_log(tmp_path: Path) -> None:
+    log = FlakyLog(tmp_path / "log.db")
+    earlier = Spool(tmp_path / "spool", log)
+    earlier.append_soon("completions", "k", b"left")
+    earlier.close()
+    log.away = False
+    broken = tmp_path / "spool" / "00000000.spool"
+    broken.mkdir()
+    spool = Spool(tmp_path / "spool", log)
+    for own in (b"one", b"two"):
+        spool.append_soon("completions", "k", own)
+        until(lambda: spool.waiting_bytes == 0)
+    spool.close()
+    assert [r.value for r in log.read("completions", 0, 0)] == [b"left", b"one", b"two"]
+    assert list((tmp_path / "spool").iterdir()) == [broken]
+    log.close()
+
+
+class FaultyLog(SqliteLog):
+    """Its second batch fails as nobody foresaw, once."""
+
+    batches = 0
+
+    def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
+        self.batches += 1
+        if self.batches == 2:
+            raise RuntimeError("as the test wishes")
+        return super().append_all(items)
+
+
+def test_after_an_error_that_nobody_foresaw_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    flaky = FlakyLog(tmp_path / "log.db")
+    earlier = Spool(tmp_path / "spool", flaky)
+    values = [b"%d" % i * 10_000 for i in range(100)]  # more than one batch
+    for value in values:
+        earlier.append_soon("completions", "k", value)
+    earlier.close()
+    flaky.close()
+    log = FaultyLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log)
+    until(lambda: log.end("completions") == {0: 100})
+    spool.append_soon("completions", "k", b"own")
+    spool.close()
+    assert [r.value for r in log.read("completions", 0, 0)] == [*values, b"own"]
+    log.close()
+
+
+def test_what_is_lost_on_a_full_disk_is_told(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from resource import RLIMIT_FSIZE, setrlimit
+from feedback.spool import Spool
+from tests.feedback.test_spool import FlakyLog
+spool = Spool(Path(sys.argv[1]) / "spool", FlakyLog(Path(sys.argv[1]) / "log.db"))
+setrlimit(RLIMIT_FSIZE, (50_000, 50_000))
+values = [b"x" * 15_000] * 5 + [b"small"]  # a third more in base64
+print(*(spool.append_soon("completions", "k", value) for value in values))
+spool.close()
+"""
+    child = [sys.executable, "-c", program, str(tmp_path)]
+    told = subprocess.run(child, env={**os.environ, "PYTHONPATH": "."}, stdout=subprocess.PIPE)
+    assert told.stdout == b"True True False False False True\n"
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    Spool(tmp_path / "spool", log).close()
+    values = [record.value for record in log.read("completions", 0, 0)]
+    assert values == [b"x" * 15_000, b"x" * 15_000, b"small"]
     log.close()

@@ -1,5 +1,6 @@
 """The worker on a real log, a real folder and a real database, killed between any two steps."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,46 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_with_its_reason(
     assert [(one.topic, one.offset) for one in letters] == [("verdicts", 0), ("verdicts", 1)]
     assert letters[0].reason.startswith("not JSON")
     assert "thumb: up:" in letters[1].reason
+    assert thumbs(tmp_path / "examples") == {"c1": True}
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"prompt_ids": [2**31]},
+        {"answer_ids": [4, 2**31]},
+        {"answer_ids": [4, -(2**31) - 1]},
+        {"split_revision": 2**63},
+        {"at": "9999-12-31T23:00:00-05:00"},
+        {"answer": "half a \ud83d"},
+        {"user": "\ud83d"},
+        {"messages": [{"role": "user", "content": "\ude00"}]},
+        {"logprobs": [-0.1, float("nan")]},
+    ],
+)
+def test_what_no_example_could_hold_is_put_aside_and_the_next_verdict_counts(
+    log: Log, window: Window, tmp_path: Path, poison: dict[str, object]
+) -> None:
+    bad = json.loads(encode(completion("bad"))) | poison
+    log.append("completions", "bad", json.dumps(bad).encode())
+    log.append("verdicts", "bad", encode(thumb(True, of="bad")))
+    fill(log, 1)
+    run(Worker(log, window, tmp_path / "examples", Metrics()))
+    (letter,) = [decode(r.value, (DeadLetter,)) for r in log.read("deadletter", 0, 0)]
+    assert (letter.topic, letter.offset) == ("completions", 0)
+    assert thumbs(tmp_path / "examples") == {"c0": True}
+
+
+def test_a_verdict_at_a_time_that_no_example_could_hold_is_put_aside(
+    log: Log, window: Window, tmp_path: Path
+) -> None:
+    late = json.loads(encode(thumb(False))) | {"at": "9999-12-31T23:00:00-05:00"}
+    log.append("completions", "c1", encode(completion()))
+    log.append("verdicts", "c1", json.dumps(late).encode())
+    log.append("verdicts", "c1", encode(thumb(True)))
+    run(Worker(log, window, tmp_path / "examples", Metrics()))
+    (letter,) = [decode(r.value, (DeadLetter,)) for r in log.read("deadletter", 0, 0)]
+    assert "thumb: at: expected a time within the years 1 to 9999" in letter.reason
     assert thumbs(tmp_path / "examples") == {"c1": True}
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from trainer.adapters import (
+    LINEAGE,
     MANIFEST,
     AdapterError,
     CorruptAdapter,
@@ -99,6 +101,41 @@ def test_a_manifest_that_cannot_be_read_is_corrupt_and_not_listed(tmp_path: Path
     assert [found.name for found in published(tmp_path)] == ["model-v2"]
 
 
+@pytest.mark.parametrize(
+    ("v", "complaint"),
+    [
+        (True, r"v: this version reads v 1 \(got True\)"),
+        (1.0, r"v: this version reads v 1 \(got 1.0\)"),
+        (2, r"v: this version reads v 1 \(got 2\)"),
+        (None, "v is missing; this version reads v 1"),
+    ],
+)
+def test_a_manifest_of_another_version_is_refused(
+    tmp_path: Path, v: object, complaint: str
+) -> None:
+    make(tmp_path)
+    path = tmp_path / "model-v1" / MANIFEST
+    told = json.loads(path.read_text()) | {"v": v}
+    path.write_text(json.dumps({name: value for name, value in told.items() if value is not None}))
+    with pytest.raises(CorruptAdapter, match=f"{path}: {complaint}"):
+        load(tmp_path, "model-v1")
+
+
+def test_each_manifest_that_cannot_be_read_is_said_to_be_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        make(tmp_path)
+    bad = [tmp_path / f"model-v{number}" / MANIFEST for number in (1, 2)]
+    for path in bad:
+        path.write_text("{")
+    for _ in range(3):
+        assert [found.name for found in published(tmp_path)] == ["model-v3"]
+    warnings = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert len(warnings) == 2
+    assert all(any(str(path) in said for said in warnings) for path in bad)
+
+
 def test_a_folder_under_another_name_is_corrupt(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / "model-v1").rename(tmp_path / "model-v9")
@@ -125,6 +162,31 @@ def test_lineage_comes_back_as_written(tmp_path: Path) -> None:
     write_lineage(folder, lessons)
     assert read_lineage(tmp_path, "model-v1") == lessons
     assert read_lineage(tmp_path, "model-v2") == []
+
+
+GOOD = {"completion_id": "c1", "user": "ann", "use": "train"}
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (json.dumps(GOOD | {"use": "test"}), r"use: Input should be 'train', .* \(got 'test'\)"),
+        (json.dumps(GOOD | {"user": 7}), r"user: Input should be a valid string \(got 7\)"),
+        (json.dumps(GOOD | {"user": ""}), "user: String should have at least 1 character"),
+        (json.dumps(GOOD | {"mood": "good"}), "mood: "),
+        (json.dumps({"completion_id": "c1", "use": "train"}), "user: Field required"),
+        (json.dumps(["c1", "ann", "train"]), ""),
+        ("{", "Invalid JSON"),
+        ("", "Invalid JSON"),
+    ],
+)
+def test_a_line_of_lineage_that_cannot_be_read_is_corrupt(
+    tmp_path: Path, line: str, complaint: str
+) -> None:
+    path = claim(tmp_path, "model") / LINEAGE
+    path.write_text(f"{json.dumps(GOOD)}\n{line}\n")
+    with pytest.raises(CorruptAdapter, match=f"{path}, line 2: {complaint}"):
+        read_lineage(tmp_path, "model-v1")
 
 
 def test_a_crash_while_publishing_leaves_no_half_adapter(tmp_path: Path) -> None:

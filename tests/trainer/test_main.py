@@ -93,7 +93,7 @@ def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
 ) -> None:
     settle(settings.examples, [example(n) for n in range(96)], start=0, end=96)
     settle(settings.examples, [example(n, adapter="tiny-v7") for n in range(96)], start=96, end=192)
-    log.append("split", "split", b'{"revision": 1, "stable": "tiny-v7"}')
+    log.append("split", "split", b'{"kind": "split", "v": 1, "revision": 1, "stable": "tiny-v7"}')
     registry = CollectorRegistry()
     assert not turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
     assert rounds(registry, "failed") == 1
@@ -154,7 +154,11 @@ def test_the_trainer_waits_while_a_canary_is_on_trial(
     places: Places, log: Log, tmp_path: Path
 ) -> None:
     settle(places.examples, [example(n) for n in range(96)], start=0, end=96)
-    log.append("split", "split", b'{"revision": 1, "stable": "base", "canary": "tiny-v1"}')
+    log.append(
+        "split",
+        "split",
+        b'{"kind": "split", "v": 1, "revision": 1, "stable": "base", "canary": "tiny-v1"}',
+    )
     with trainer(places, tmp_path / "said") as port:
         wait_for(port, "waiting_thumbs 96.0")
         wait_for(port, "waiting_thumbs 96.0")

@@ -58,6 +58,14 @@ def test_a_record_that_cannot_be_read_is_left_out(
     assert caplog.text.count("left out") == 2
 
 
+@pytest.mark.parametrize("v", [b"true", b"1.0", b"2"])
+def test_a_split_of_another_version_is_left_out(log: Log, v: bytes) -> None:
+    write(log, split(1, "tiny-v1"))
+    newer = encode(split(2, "tiny-v2")).replace(b'"v":1', b'"v":' + v)
+    log.append(SPLIT.name, SPLIT_KEY, newer)
+    assert SplitReader(log).serving().stable == "tiny-v1"
+
+
 names = st.sampled_from(["base", "tiny-v1", "tiny-v2"])
 splits = st.builds(split, st.integers(1, 4), names, st.none() | st.just("tiny-v3"))
 
