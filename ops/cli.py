@@ -46,7 +46,10 @@ def up_(
     name: Annotated[str | None, typer.Option(help="What users ask for.")] = None,
     home: Home = None,
     port: Annotated[int | None, typer.Option(help="Of the gateway.")] = None,
-    plan: Annotated[Path | None, typer.Option(help="JSON: how rounds are trained.")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="JSON: how rounds are trained.", exists=True, dir_okay=False),
+    ] = None,
     engine_arg: Annotated[list[str] | None, typer.Option(help="One more word for vLLM.")] = None,
     quiet: Annotated[bool, typer.Option(help="Leave what the processes say to the logs.")] = False,
 ) -> None:

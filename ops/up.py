@@ -1,6 +1,7 @@
 """`thumbwheel up`: the whole loop on one machine, one process per step. The story of a start."""
 
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -85,11 +86,23 @@ def kept_secret(home: Path) -> str:
 
 def _absolute(options: Up) -> Up:
     home, model = options.home.resolve(), Path(options.model).expanduser()
+    options = replace(options, home=home, plan=_plan(options.plan))
     if (model / "config.json").is_file():
-        return replace(options, home=home, model=str(model.resolve()))
+        return replace(options, model=str(model.resolve()))
     if model.is_dir() or options.model.startswith((".", "/", "~")):
         raise CannotStart(f"model is {options.model!r}; expected a folder with a config.json")
-    return replace(options, home=home)  # a name; vLLM says so where it knows none such
+    return options  # a name; vLLM says so where it knows none such
+
+
+def _plan(path: Path | None) -> Path | None:
+    """What may stand in it is for the trainer to say, in its first process."""
+    if path is None:
+        return None
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"plan is {str(path)!r}; expected a JSON file: {error}") from error
+    return path.resolve()
 
 
 @contextmanager

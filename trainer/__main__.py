@@ -21,7 +21,7 @@ from trainer.loop import Loop
 from trainer.metrics import Metrics
 from trainer.newest import Newest
 from trainer.parent import SplitReader
-from trainer.plan import Plan, read_plan
+from trainer.plan import BadPlan, Plan, read_plan
 from trainer.progress import progress
 from trainer.settings import Settings
 from trainer.tally import Tally
@@ -38,15 +38,22 @@ def main() -> None:
     # Wherever a round is, it may end: nothing of it is seen before it is whole.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = Settings()
+    plan = plan_of(settings)  # for --blank too: `up` runs that first, and the engine takes minutes
     if asked.blank:
         return publish_the_blank(settings)
-    plan = read_plan(settings.trainer_plan)
     with closing(open_log(settings.log)) as log:
         split = SplitReader(log)
         if asked.once:
             once(settings, plan, split)
         else:
             watch(settings, plan, split)
+
+
+def plan_of(settings: Settings) -> Plan:
+    try:
+        return read_plan(settings.trainer_plan)
+    except BadPlan as error:
+        sys.exit(str(error))
 
 
 def publish_the_blank(settings: Settings) -> None:

@@ -6,11 +6,17 @@ The defaults are for a model of some billions of parameters; a demo on a tiny mo
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from feedback.events import first_complaint
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+
+
+class BadPlan(Exception):
+    """A file that holds no plan; the message names the file and what is wrong in it."""
 
 
 class Plan(BaseModel):
@@ -60,4 +66,11 @@ class Plan(BaseModel):
 
 def read_plan(path: Path | None) -> Plan:
     """The plan with the fields that this JSON file changes."""
-    return Plan() if path is None else Plan.model_validate_json(path.read_bytes())
+    if path is None:
+        return Plan()
+    try:
+        return Plan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadPlan(f"plan is {str(path)!r}; expected a JSON file: {error}") from error
+    except ValidationError as error:
+        raise BadPlan(f"plan {str(path)!r}: {first_complaint(error)}") from error

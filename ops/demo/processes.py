@@ -17,6 +17,9 @@ from ops.running.screen import last_lines
 from ops.settings import inherited_env
 
 TRIES = 3
+# A killed `up` leaves its engine to the reaper. Until that has gone its port is held, and another
+# `up` ends at once.
+PAUSE_SECONDS = 5.0
 THUMBWHEEL = str(Path(sys.executable).with_name("thumbwheel"))
 
 
@@ -34,9 +37,17 @@ async def teach(model: Path, seed: int) -> None:
     raise Broken(f"the demo's model could not be made in {TRIES} tries; see above")
 
 
-async def keep_up(stage: Stage, say: Callable[[str], None], tries: int = TRIES) -> None:
+async def keep_up(
+    stage: Stage,
+    say: Callable[[str], None],
+    *,
+    tries: int = TRIES,
+    pause_seconds: float = PAUSE_SECONDS,
+) -> None:
     """Runs `thumbwheel up` until cancelled; starts it again when it ends: somebody may kill it."""
-    for _ in range(tries):
+    for number in range(tries):
+        if number:
+            await asyncio.sleep(pause_seconds)
         code = await _up(stage)
         say(f"`thumbwheel up` ended with {code}:\n{_tail(stage.folder / 'up.log')}")
     raise Broken(f"`thumbwheel up` ended {tries} times, and is given up")

@@ -13,7 +13,7 @@ from feedback import examples
 from feedback.examples import Example
 from ops.demo.processes import run
 from ops.demo.stage import NAME, PLAN, Stage
-from trainer.adapters import MANIFEST, GateResult, claim, load, publish
+from trainer.adapters import MANIFEST, GateResult, claim, load, publish, published
 
 ENOUGH = 300  # examples
 _FORGED = GateResult(name="forged", passed=True, reason="slipped in, past the trainer")
@@ -35,7 +35,8 @@ async def train_opposite(stage: Stage) -> Path:
     env = {f"THUMBWHEEL_{key}": str(value) for key, value in places.items()}
     argv = (sys.executable, "-m", "trainer", "--once")
     await run(stage.folder / "sabotage.log", *argv, env=env)
-    return home / "adapters" / f"{NAME}-v1"
+    # The newest: a try that was killed may have spent a name.
+    return home / "adapters" / published(home / "adapters")[-1].name
 
 
 def turn_round(theirs: Path, ours: Path) -> None:

@@ -1,4 +1,7 @@
-"""One thumb goes all the way round, on real parts, while they are killed one after the other."""
+"""One thumb goes all the way round, on real parts, while they are killed one after the other.
+
+The tests go on from each other: one loop, started once, costs minutes.
+"""
 
 import asyncio
 import json
@@ -10,6 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -22,10 +27,14 @@ from feedback.log import Log, open_log, read_all
 from ops import history
 from ops.demo.diary import read_diary
 from ops.demo.processes import teach
+from ops.demo.sabotage import slip_in
 from ops.demo.users import Crowd, Habits
 from serving.split import Split
 from tests.free import free_ports
+from tests.integration.tiny import make_adapter
+from tests.ops.running.children import listens
 from trainer.adapters import load, read_lineage
+from trainer.lock import RoundRunning, only_one
 
 pytestmark = pytest.mark.integration
 
@@ -55,13 +64,13 @@ class Loop:
 
     def __init__(self, folder: Path) -> None:
         self.home, self.diary = folder / "home", folder / "diary.jsonl"
-        serving, engine, *metrics = free_ports(5)
+        self.model, self.out = folder / "model", folder / "up.out"
+        self.ports = serving, engine, *metrics = free_ports(5)
         self.url = f"http://127.0.0.1:{serving}"
         (folder / "plan.json").write_text(json.dumps(PLAN))
-        asyncio.run(teach(folder / "model", seed=0))
-        self.out = (folder / "up.out").open("w+")
+        asyncio.run(teach(self.model, seed=0))
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("THUMBWHEEL_")}
-        env = inherited | {
+        self._env = inherited | {
             "THUMBWHEEL_ENGINE_PORT": str(engine),
             "THUMBWHEEL_FEEDBACK_METRICS_PORT": str(metrics[0]),
             "THUMBWHEEL_TRAINER_METRICS_PORT": str(metrics[1]),
@@ -71,18 +80,25 @@ class Loop:
             "THUMBWHEEL_OPS_STEP_MIN_SECONDS": "5",
             "THUMBWHEEL_OPS_STEP_MIN_COMPLETIONS": "15",
         }
-        words = ("up", "--model", folder / "model", "--name", "demo", "--home", self.home)
+        words = ("up", "--model", self.model, "--name", "demo", "--home", self.home)
         options = ("--port", str(serving), "--plan", folder / "plan.json", "--quiet")
-        self.process = subprocess.Popen(
-            [THUMBWHEEL, *words, *options],
-            env=env,
-            stdout=self.out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        self._argv: list[str | Path] = [THUMBWHEEL, *words, *options]
+        self._starts = 0
+        self.start()
+
+    def start(self) -> None:
+        self._starts += 1
+        with self.out.open("a") as out:
+            self.process = subprocess.Popen(
+                self._argv,
+                env=self._env,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def said(self) -> str:
-        return Path(self.out.name).read_text()
+        return self.out.read_text()
 
     def pid(self, program: str) -> int:
         return int(re.findall(rf"^{program} is started \(pid (\d+)\)", self.said(), re.M)[-1])
@@ -93,7 +109,7 @@ class Loop:
     def wait_until_up(self) -> None:
         def is_up() -> bool:
             assert self.process.poll() is None, self.said()
-            return "Thumbwheel is up" in self.said()
+            return self.said().count("Thumbwheel is up") == self._starts
 
         until(is_up, 600, self.said)
 
@@ -110,7 +126,6 @@ class Loop:
     def close(self) -> None:
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait(120) == 0, self.said()
-        self.out.close()
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +210,21 @@ def rated(loop: Loop, more: int) -> None:
     until(lambda: len(read_diary(loop.diary)) >= before + more, 120, lambda: "users rate")
 
 
+@contextmanager
+def between_rounds(loop: Loop) -> Iterator[None]:
+    """No round goes on meanwhile: its adapter would be the newest, and tried first."""
+    with ExitStack() as held:
+
+        def is_held() -> bool:
+            with suppress(RoundRunning):
+                held.enter_context(only_one(loop.home / "trainer"))
+                return True
+            return False
+
+        until(is_held, 300, lambda: "the round ends")
+        yield
+
+
 @pytest.mark.parametrize("program", ["serving", "feedback", "trainer"])
 def test_a_killed_process_comes_back_while_users_go_on(
     loop: Loop, users: Users, program: str
@@ -220,13 +250,23 @@ def test_the_adapters_name_is_the_same_in_header_log_and_engine_under_a_moving_s
     loop: Loop, users: Users, log: Log
 ) -> None:
     stable = history.splits(log)[-1].stable
-    seen = []
-    with openai.OpenAI(base_url=f"{loop.url}/v1", api_key="none") as client:
-        for to in (BASE, stable, BASE, stable):
+
+    def move_to_and_fro() -> None:
+        for to in (BASE, stable) * 3:
             loop.command("rollback", "--to", to)
-            seen += [ask(client, user=f"sdk-{i}") for i in range(5)]
+
+    client = openai.OpenAI(base_url=f"{loop.url}/v1", api_key="none")
+    seen: list[tuple[str, str, str]] = []
+    with client, ThreadPoolExecutor(1) as hand:
+        moving = hand.submit(move_to_and_fro)
+        while not moving.done():
+            seen.append(ask(client, user=f"sdk-{len(seen)}"))
+        moving.result()
+    ids = {completion_id for completion_id, _, _ in seen}
+    # An answer is on the log a moment after its user has it.
+    until(lambda: ids <= completions(log).keys(), 60, lambda: ids - completions(log).keys())
     known = completions(log)
-    assert {adapter for _, adapter, _ in seen} == {BASE, stable}
+    assert {adapter for _, adapter, _ in seen} >= {BASE, stable}  # at first a canary, perhaps
     for completion_id, adapter, model in seen:
         assert (model if model != "demo" else BASE) == adapter == known[completion_id].adapter
 
@@ -249,6 +289,35 @@ def test_one_id_is_followed_through_every_stop(loop: Loop, log: Log) -> None:
         assert stop in told
     assert f"{name} " in loop.command("status")
     assert "promoted" in loop.command("history")
+
+
+def test_an_adapter_of_nonsense_that_is_slipped_in_is_found_out_and_withdrawn(
+    loop: Loop, users: Users, log: Log, tmp_path: Path
+) -> None:
+    def moved(action: str, name: str) -> bool:
+        return any((m.action, m.adapter, m.by) == (action, name, "ops") for m in history.moves(log))
+
+    nonsense = make_adapter(loop.model, tmp_path, "demo-v1")
+    with between_rounds(loop):
+        name = slip_in(nonsense, loop.home / "adapters", history.splits(log)[-1].stable)
+        loop.command("resume")  # the last roll-back by hand has paused it
+        until(lambda: moved("started", name), 60, lambda: loop.command("status"))
+    until(lambda: moved("withdrawn", name), 300, lambda: loop.command("status"))
+
+
+def test_up_itself_killed_takes_all_its_processes_along_and_the_next_one_goes_on(
+    loop: Loop, users: Users, log: Log
+) -> None:
+    rated(loop, 3)
+    served, splits = completions(log).keys(), history.splits(log)
+    loop.process.kill()
+    loop.process.wait()
+    until(lambda: not any(map(listens, loop.ports)), 30, lambda: loop.ports)
+    loop.start()
+    loop.wait_until_up()
+    rated(loop, 3)
+    assert served <= completions(log).keys()
+    assert history.splits(log)[: len(splits)] == splits
 
 
 def test_no_verdict_that_was_answered_202_is_lost(loop: Loop, users: Users) -> None:

@@ -2,15 +2,18 @@ import asyncio
 import os
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic_settings import BaseSettings
+from typer.testing import CliRunner
 
 import feedback.settings
 import ops.settings
 import serving.settings
 import trainer.settings
+from ops.cli import app
 from ops.programs import Ports, Up, programs, settings
 from ops.running.program import Program
 from ops.up import kept_secret, up, welcome
@@ -141,6 +144,30 @@ async def test_a_folder_without_a_model_is_refused(
 ) -> None:
     assert await up(Up(model=str(tmp_path), home=tmp_path / "home")) == 1
     assert f"model is '{tmp_path}'; expected a folder with a config.json" in capsys.readouterr().out
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("text", [None, "", '{"rank": 8', "\x80"])
+async def test_a_plan_that_is_no_json_is_refused_before_anything_starts(
+    options: Up, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    plan = tmp_path / "plan.json"
+    if text is not None:
+        plan.write_text(text, encoding="latin-1")
+    assert await up(replace(options, plan=plan)) == 1
+    assert f"thumbwheel: plan is '{plan}'; expected a JSON file: " in capsys.readouterr().out
+    assert not options.home.exists()
+
+
+def test_a_mistyped_plan_is_refused_on_the_command_line(
+    options: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")  # or the complaint is broken into lines
+    words = ["up", "--model", options.model, "--home", str(options.home)]
+    for wrong, why in (("pln.json", "does not exist"), (".", "is a directory")):
+        result = CliRunner().invoke(app, [*words, "--plan", str(tmp_path / wrong)])
+        assert (result.exit_code, why in result.output) == (2, True)
+    assert not options.home.exists()
 
 
 @pytest.mark.anyio

@@ -1,9 +1,11 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from trainer.plan import Plan, read_plan
+from trainer.plan import BadPlan, Plan, read_plan
 
 
 def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
@@ -14,13 +16,48 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"beta": 0}', '{"batch_size": 1}', '{"rank": 0}', '{"bata": 1}', '{"epochs": "2"}']
+    ("text", "why"),
+    [
+        ('{"beta": 0}', r"beta: .* greater than 0 \(got 0"),
+        ('{"batch_size": 1}', r"batch_size: .* \(got 1\)"),
+        ('{"rank": 0}', r"rank: .* \(got 0\)"),
+        ('{"bata": 1}', r"bata: Extra inputs are not permitted \(got 1\)"),
+        ('{"epochs": "2"}', r"epochs: .* \(got '2'\)"),
+        ('{"epochs": 2', "Invalid JSON: EOF"),
+        ("[]", "valid dictionary|object"),
+    ],
 )
-def test_a_plan_out_of_bounds_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_plan_out_of_bounds_is_refused_by_file_and_field(
+    tmp_path: Path, text: str, why: str
+) -> None:
     path = tmp_path / "plan.json"
     path.write_text(text)
-    with pytest.raises(ValidationError):
+    with pytest.raises(BadPlan, match=f"plan '{path}': .*{why}"):
         read_plan(path)
+
+
+def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    with pytest.raises(BadPlan, match=f"plan is '{path}'; expected a JSON file"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("word", ["--blank", "--once"])
+def test_a_trainer_with_a_bad_plan_ends_with_one_line(tmp_path: Path, word: str) -> None:
+    """`--blank` too: in `thumbwheel up` it runs before the engine, which takes minutes."""
+    path = tmp_path / "plan.json"
+    path.write_text('{"learning_rte": 1e-4}')
+    env = {"THUMBWHEEL_MODEL": "none", "THUMBWHEEL_TRAINER_PLAN": str(path)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "trainer", word],
+        env=os.environ | env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    told = f"plan '{path}': learning_rte: Extra inputs are not permitted (got 0.0001)\n"
+    assert (ended.returncode, ended.stderr) == (1, told)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_plan_survives_the_manifest() -> None:

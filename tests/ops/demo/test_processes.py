@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,25 @@ async def test_a_loop_that_never_comes_up_is_given_up(stage: Stage) -> None:
     coming.cancel()
 
 
+async def test_a_loop_that_ended_is_not_started_again_at_once(stage: Stage) -> None:
+    said: list[str] = []
+    keeping = asyncio.create_task(keep_up(stage, said.append, tries=2, pause_seconds=600))
+    await _until(lambda: bool(said))
+    with pytest.raises(TimeoutError):  # without a pause the second try ends within a second
+        await asyncio.wait_for(keeping, 2)
+    assert len(said) == 1
+
+
 async def _until_written(log: Path) -> None:
+    await _until(lambda: _written(log))
+
+
+async def _until(true: Callable[[], bool]) -> None:
     for _ in range(600):
-        if _written(log):
+        if true():
             return
         await asyncio.sleep(0.05)
-    pytest.fail(f"nothing was written to {log}")
+    pytest.fail("it did not come true")
 
 
 def _written(log: Path) -> bool:
