@@ -150,6 +150,7 @@ def trainer(places: Places, said: Path) -> Iterator[int]:
         assert process.wait(timeout=60) == 0, said.read_text()
 
 
+@pytest.mark.integration  # a process of its own, and seconds of waiting
 def test_the_trainer_waits_while_a_canary_is_on_trial(
     places: Places, log: Log, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from trainer.policy import Policy
 from trainer.rows import held_out
 from trainer.run import Places, Round, run_round
 
+pytestmark = pytest.mark.integration  # a dozen seconds of training
+
 
 @pytest.fixture(scope="module")
 def first(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Places, Round]:
