@@ -50,12 +50,18 @@ def settle(group: Group) -> dict[Identity, Example]:
     """One row for each thing that somebody said of a completion that is known."""
     holding: dict[Identity, Said] = {}
     for said in sorted(_first_of_each_key(group.said), key=_order):
-        completion = group.completions.get(said.verdict.completion_id)
-        if completion is not None:
+        if all(name in group.completions for name in _named(said.verdict)):
+            completion = group.completions[said.verdict.completion_id]
             rater = said.verdict.user or completion.user
             holding[Identity(completion.id, said.verdict.slot, rater)] = said
-    rows = {identity: _example(group, identity, said) for identity, said in holding.items()}
-    return {identity: row for identity, row in rows.items() if row is not None}
+    return {identity: _example(group, identity, said) for identity, said in holding.items()}
+
+
+def _named(verdict: Verdict) -> tuple[str, ...]:
+    """The completions that it is about; until all are known it says nothing of any."""
+    if isinstance(verdict, Comparison):
+        return verdict.completion_id, verdict.other_id
+    return (verdict.completion_id,)
 
 
 def _differs(new: Example, old: Example | None) -> bool:
@@ -76,12 +82,10 @@ def _order(said: Said) -> tuple[object, ...]:
     return (said.verdict.at, said.verdict.key, encode(said.verdict), said.position)
 
 
-def _example(group: Group, identity: Identity, said: Said) -> Example | None:
+def _example(group: Group, identity: Identity, said: Said) -> Example:
     verdict, rival = said.verdict, None
     if isinstance(verdict, Comparison):
-        rival = group.completions.get(verdict.other_id)
-        if rival is None:
-            return None
+        rival = group.completions[verdict.other_id]
     return Example(
         **_what_was_served(group.completions[identity.completion_id]),
         **_what_was_said(verdict),

@@ -89,7 +89,7 @@ def _absolute(options: Up) -> Up:
     options = replace(options, home=home, plan=_plan(options.plan))
     if (model / "config.json").is_file():
         return replace(options, model=str(model.resolve()))
-    if model.is_dir() or options.model.startswith((".", "/", "~")):
+    if model.exists() or options.model.startswith((".", "/", "~")):
         raise CannotStart(f"model is {options.model!r}; expected a folder with a config.json")
     return options  # a name; vLLM says so where it knows none such
 
@@ -108,7 +108,10 @@ def _plan(path: Path | None) -> Path | None:
 @contextmanager
 def _claimed(home: Path) -> Iterator[None]:
     """Two loops on one home would write one split, and train on the same verdicts twice."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # users' words lie in it
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # users' words lie in it
+    except OSError as error:
+        raise CannotStart(f"home is {str(home)!r}; expected a folder: {error}") from error
     with (home / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

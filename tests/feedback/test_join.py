@@ -82,6 +82,15 @@ def test_a_comparison_needs_both_completions() -> None:
     assert row.rival_answer_ids == [4, 5]
 
 
+def test_a_comparison_with_nobody_displaces_none_with_somebody() -> None:
+    both = completion("g"), completion("g.1")
+    good, vain = comparison("g", "g.1", "b", 1), comparison("g", "g.9", "a", 2)
+    (row,) = rows(*both, good, vain)
+    assert (row.rival_id, row.winner) == ("g.1", "b")
+    (row,) = rows(*both, completion("g.9"), good, vain)  # it was only early
+    assert (row.rival_id, row.winner) == ("g.9", "a")
+
+
 def test_news_is_only_what_changed() -> None:
     before = group(completion(), thumb(True, 1))
     assert news(before, before.add([], [Said(thumb(True, 1), Position(0, 9))])) == []

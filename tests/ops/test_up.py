@@ -147,6 +147,18 @@ async def test_a_folder_without_a_model_is_refused(
 
 
 @pytest.mark.anyio
+async def test_files_that_are_no_folders_are_refused(
+    options: Up, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "README.md"
+    file.touch()
+    assert await up(replace(options, model=str(file))) == 1
+    assert f"model is '{file}'; expected a folder" in capsys.readouterr().out
+    assert await up(replace(options, home=file)) == 1
+    assert f"home is '{file}'; expected a folder: " in capsys.readouterr().out
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("text", [None, "", '{"rank": 8', "\x80"])
 async def test_a_plan_that_is_no_json_is_refused_before_anything_starts(
     options: Up, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
