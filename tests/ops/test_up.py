@@ -30,11 +30,6 @@ ROOMS: tuple[type[BaseSettings], ...] = (
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def options(tmp_path: Path) -> Up:
     model = tmp_path / "base"
     model.mkdir()

@@ -13,11 +13,6 @@ from tests.serving.scripted import ScriptedEngine
 from tests.serving.servers import served
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Stage:
     """One port for all scripted engines: a server takes a moment to stop."""
 

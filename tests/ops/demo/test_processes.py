@@ -9,20 +9,10 @@ from pathlib import Path
 import pytest
 
 from ops.demo.processes import Broken, come_up, keep_up, run, thumbwheel
-from ops.demo.stage import PLAN, Stage, set_up
+from ops.demo.stage import PLAN, Stage
 from trainer.plan import read_plan
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return set_up(tmp_path / "run", tmp_path / "no-model")
 
 
 def test_no_two_ports_are_the_same(stage: Stage) -> None:

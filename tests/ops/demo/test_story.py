@@ -1,7 +1,6 @@
 """A roll-back by hand is done when the split says so, however its command ended."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -9,21 +8,11 @@ from feedback.events import BASE
 from ops import by_hand, history
 from ops.act import change_split, first_split
 from ops.demo.processes import Broken
-from ops.demo.stage import Stage, set_up
+from ops.demo.stage import Stage
 from ops.demo.story import roll_back
 from tests.ops.made import Place
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return set_up(tmp_path / "run", tmp_path / "no-model")
 
 
 @pytest.fixture

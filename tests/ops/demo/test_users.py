@@ -20,11 +20,6 @@ pytestmark = pytest.mark.anyio
 Asked = tuple[str, dict[str, Any]]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Gateway:
     """Answers `enough` chats, in every manner; `fails` says which requests it hangs up on."""
 

@@ -19,11 +19,6 @@ from tests.ops.made import Place
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def start(place: Place) -> Split:
     first = first_split(place.log)
     split = change_split(place.log, first, "passed", "ops", canary="demo-v1", share_percent=10.0)

@@ -16,11 +16,6 @@ MODELS = ("model", "model-v0")
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine(known=set(MODELS))
 

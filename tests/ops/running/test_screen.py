@@ -8,11 +8,6 @@ from rich.console import Console
 from ops.running.screen import Screen, Tail, last_lines
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def _terminal(shown: StringIO) -> Console:
     # Whatever the terminal is that the tests run in.
     environ = {"TERM": "xterm"}
