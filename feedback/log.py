@@ -4,24 +4,29 @@ Durable when `append` returns; read by position, from anywhere, any number of ti
 their positions with their own results, so that nothing is repeated or skipped when they die.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+# Of one record. Larger ones hold up the others, and brokers refuse them.
+MAX_RECORD_BYTES = 8_000_000
+
 
 @dataclass(frozen=True)
 class Topic:
-    """`compacted`: of the records under one key, only the last must be kept."""
+    """`partitioned`: by key, for many workers. `kept`: for ever, as all of it is read again."""
 
     name: str
-    compacted: bool = False
+    partitioned: bool = False
+    kept: bool = False
 
 
-COMPLETIONS = Topic("completions")
-VERDICTS = Topic("verdicts")
-SPLIT = Topic("split", compacted=True)
-ROLLOUTS = Topic("rollouts")
+COMPLETIONS = Topic("completions", partitioned=True)
+VERDICTS = Topic("verdicts", partitioned=True)
+SPLIT = Topic("split", kept=True)
+ROLLOUTS = Topic("rollouts", kept=True)
 SCORES = Topic("scores")
 DEADLETTER = Topic("deadletter")
 TOPICS = {t.name: t for t in (COMPLETIONS, VERDICTS, SPLIT, ROLLOUTS, SCORES, DEADLETTER)}
@@ -42,37 +47,74 @@ class LogAway(Exception):
     """The log cannot be reached, or cannot store, at the moment."""
 
 
+class RecordTooLarge(ValueError):
+    """No log takes this record, today or later."""
+
+    def __init__(self, topic: str, size: int) -> None:
+        expected = f"expected at most {MAX_RECORD_BYTES:,}"
+        super().__init__(f"a record of {topic} has {size:,} bytes; {expected}")
+
+
 class Log(Protocol):
     def append(self, topic: str, key: str, value: bytes) -> Position:
         """Durable when it returns; raises LogAway where it cannot be."""
 
     def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
-        """Several (topic, key, value), in order, for the price of one."""
+        """Several (topic, key, value), in order, for the price of one.
+
+        Some may be on the log, and come again, when this raises.
+        """
 
     def read(self, topic: str, partition: int, start: int, limit: int = 1000) -> list[Record]:
-        """What lies at `start` and after it, at most `limit` records; empty at the end."""
-
-    def follow(self, topic: str, poll_seconds: float = 0.05) -> Iterator[Record | None]:
-        """Every record from the first on, and None whenever the end is reached. Never ends."""
+        """What lies at `start` and after it: `limit` records, or fewer at the end."""
 
     def end(self, topic: str) -> dict[int, int]:
         """For each partition the offset that the next record will get."""
 
-    def partitions(self, topic: str) -> int: ...
+    def partitions(self, topic: str) -> int:
+        """One key is always in one partition; two topics with as many have it in the same one."""
 
     def close(self) -> None: ...
 
 
 def open_log(url: str) -> Log:
-    """`sqlite:///relative/path.db` or `sqlite:////absolute/path.db`: the embedded log."""
-    scheme, _, rest = url.partition("://")
-    if scheme == "sqlite" and len(rest) > 1 and rest.startswith("/"):
-        from feedback.log_sqlite import (
-            SqliteLog,
-        )  # here, so that a backend is loaded only where it is used
+    """`sqlite:///path.db` (relative; four slashes: absolute), or `kafka://HOST:PORT,HOST:PORT?…`."""
+    # A backend is loaded only where it is used.
+    if url.startswith("kafka://"):
+        from feedback.kafka_url import read_url
+        from feedback.log_kafka import KafkaLog
 
-        return SqliteLog(Path(rest[1:]))
-    raise ValueError(f"log url is {url!r}; expected sqlite:///path/to/log.db")
+        return KafkaLog(read_url(url))
+    path = url.removeprefix("sqlite:///")
+    if path in ("", url):
+        raise ValueError(
+            f"log url is {url!r}; expected sqlite:///path/to/log.db or kafka://HOST:PORT"
+        )
+    from feedback.log_sqlite import SqliteLog
+
+    return SqliteLog(Path(path))
+
+
+def checked(topic: str, value: bytes = b"") -> str:
+    """The topic, where there is such a one and it can take this record."""
+    if topic not in TOPICS:
+        raise ValueError(f"topic is {topic!r}; expected one of {', '.join(TOPICS)}")
+    if len(value) > MAX_RECORD_BYTES:
+        raise RecordTooLarge(topic, len(value))
+    return topic
+
+
+def follow(log: Log, topic: str, poll_seconds: float = 0.05) -> Iterator[Record | None]:
+    """All of a topic that has one partition, and None whenever the end is reached. Never ends."""
+    start = 0
+    while True:
+        batch = log.read(topic, 0, start)
+        yield from batch
+        if batch:
+            start = batch[-1].position.offset + 1
+            continue
+        yield None
+        time.sleep(poll_seconds)
 
 
 def read_all(log: Log, topic: str) -> Iterator[Record]:

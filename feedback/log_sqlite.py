@@ -1,17 +1,15 @@
 """The embedded log: one SQLite file, one partition per topic. The only file that knows its tables.
 
-Any number of processes may append and read at once (WAL). It keeps everything, compacted
-topics too.
+Any number of processes may append and read at once (WAL). It keeps everything.
 """
 
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from feedback.log import TOPICS, LogAway, Position, Record
+from feedback.log import LogAway, Position, Record, checked
 
 BUSY_TIMEOUT_SECONDS = 10.0
 _TABLES = """
@@ -45,37 +43,26 @@ class SqliteLog:
         return self.append_all([(topic, key, value)])[0]
 
     def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
-        for topic, _, _ in items:
-            _known(topic)
+        for topic, _, value in items:
+            checked(topic, value)
         with self._writing, self._translated(), self._transaction():
             return [self._insert(topic, key, value) for topic, key, value in items]
 
     def read(self, topic: str, partition: int, start: int, limit: int = 1000) -> list[Record]:
-        _known(topic)
+        checked(topic)
         if partition != 0:
             raise ValueError(f"partition is {partition}; the embedded log has only 0")
         with self._translated():
             rows = self._reader().execute(_READ, (topic, start, limit)).fetchall()
         return [Record(Position(0, offset), key, value) for offset, key, value in rows]
 
-    def follow(self, topic: str, poll_seconds: float = 0.05) -> Iterator[Record | None]:
-        start = 0
-        while True:
-            batch = self.read(topic, 0, start)
-            yield from batch
-            if batch:
-                start = batch[-1].position.offset + 1
-                continue
-            yield None
-            time.sleep(poll_seconds)
-
     def end(self, topic: str) -> dict[int, int]:
-        _known(topic)
+        checked(topic)
         with self._translated():
             return {0: self._reader().execute(_NEXT, (topic,)).fetchone()[0]}
 
     def partitions(self, topic: str) -> int:
-        _known(topic)
+        checked(topic)
         return 1
 
     def close(self) -> None:
@@ -124,8 +111,3 @@ class SqliteLog:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # durable when append returns
             return connection
-
-
-def _known(topic: str) -> None:
-    if topic not in TOPICS:
-        raise ValueError(f"topic is {topic!r}; expected one of {', '.join(TOPICS)}")

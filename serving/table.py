@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime
 
 from feedback.events import BadEvent
-from feedback.log import SPLIT, Log, LogAway, Record
+from feedback.log import SPLIT, Log, LogAway, Record, follow
 from serving.errors import NoSplit
 from serving.split import Split, decode_split, newest
 
@@ -52,7 +52,7 @@ class Table:
 
     def _follow(self) -> None:
         """From the first record, each time: an older revision never replaces a newer one."""
-        for record in self._log.follow(SPLIT.name):
+        for record in follow(self._log, SPLIT.name):
             if self._stop.is_set():
                 return
             if record is not None:

@@ -44,7 +44,7 @@ FENCES = {
     "peft": ("trainer/*", "ops/demo/teach.py"),
     "trl": ("trainer/*",),
     "transformers": ("trainer/*", "ops/demo/teach.py"),
-    "kafka": ("feedback/log_kafka.py",),
+    "kafka": ("feedback/log_kafka.py", "feedback/kafka_topics.py"),
     "pyarrow": ("feedback/examples.py",),
     "prometheus_client": ("*/metrics.py",),
     "pydantic_settings": ("*/settings.py",),

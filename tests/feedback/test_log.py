@@ -1,20 +1,23 @@
-"""The log's contract, on the embedded log."""
+"""The log's contract, on both logs."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from feedback.log import Log, LogAway, Position, open_log, read_all
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    log = open_log(f"sqlite:///{tmp_path}/log.db")
-    yield log
-    log.close()
+from feedback.log import (
+    MAX_RECORD_BYTES,
+    Log,
+    LogAway,
+    Position,
+    Record,
+    RecordTooLarge,
+    follow,
+    open_log,
+    read_all,
+)
 
 
 def test_what_is_appended_is_read_back_in_order(log: Log) -> None:
@@ -46,7 +49,7 @@ def test_read_all_reads_more_than_a_batch(log: Log) -> None:
 
 def test_following_tells_where_the_end_is_and_goes_on(log: Log) -> None:
     log.append("split", "k", b"1")
-    records = log.follow("split", poll_seconds=0.001)
+    records = follow(log, "split", poll_seconds=0.001)
     first, end = islice(records, 2)
     assert first is not None
     assert first.value == b"1"
@@ -56,8 +59,8 @@ def test_following_tells_where_the_end_is_and_goes_on(log: Log) -> None:
     assert later.value == b"2"
 
 
-def test_writers_in_many_threads_never_share_an_offset(tmp_path: Path) -> None:
-    logs = [open_log(f"sqlite:///{tmp_path}/log.db") for _ in range(2)]  # as two processes would
+def test_writers_in_many_threads_never_share_an_offset(open_again: Callable[[], Log]) -> None:
+    logs = [open_again() for _ in range(2)]  # as two processes would
 
     def write(log: Log) -> None:
         for _ in range(50):
@@ -69,8 +72,38 @@ def test_writers_in_many_threads_never_share_an_offset(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [r.position.offset for r in logs[0].read("verdicts", 0, 0)] == list(range(300))
-    for log in logs:
-        log.close()
+
+
+def test_what_one_wrote_another_reads(open_again: Callable[[], Log]) -> None:
+    open_again().append("verdicts", "schlüssel", b"\x00\xff")
+    assert open_again().read("verdicts", 0, 0) == [Record(Position(0, 0), "schlüssel", b"\x00\xff")]
+
+
+def test_a_reader_may_jump_to_and_fro(log: Log) -> None:
+    log.append_all([("verdicts", "k", b"%d" % i) for i in range(50)])
+    for start in (0, 40, 3, 49, 50, 0):
+        found = log.read("verdicts", 0, start, limit=5)
+        assert [r.position.offset for r in found] == list(range(start, min(50, start + 5)))
+
+
+def test_a_reader_at_the_end_sees_what_comes_later(log: Log) -> None:
+    for number in range(3):
+        assert log.read("verdicts", 0, number) == []
+        log.append("verdicts", "k", b"%d" % number)
+        assert [r.value for r in log.read("verdicts", 0, number)] == [b"%d" % number]
+
+
+def test_large_records_pass_and_too_large_ones_are_refused_by_size(log: Log) -> None:
+    large = b"x" * MAX_RECORD_BYTES
+    log.append_all([("completions", "k", large), ("completions", "k", b"small")])
+    assert [len(r.value) for r in log.read("completions", 0, 0)] == [MAX_RECORD_BYTES, 5]
+    with pytest.raises(RecordTooLarge, match="8,000,001 bytes; expected at most 8,000,000"):
+        log.append("completions", "k", large + b"x")
+
+
+def test_a_partition_that_there_is_not_is_refused(log: Log) -> None:
+    with pytest.raises(ValueError, match="partition is 1; "):
+        log.read("verdicts", 1, 0)
 
 
 def test_an_unknown_topic_is_refused_by_name(log: Log) -> None:

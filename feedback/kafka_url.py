@@ -1,0 +1,78 @@
+"""`kafka://…` → which brokers, which topics, and how to be let in. Knows no Kafka."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from feedback.events import first_complaint
+from feedback.log import MAX_RECORD_BYTES
+
+MAX_REQUEST_BYTES = MAX_RECORD_BYTES + 10_000  # with what Kafka puts around a record
+EXPECTED = (
+    "kafka://HOST:PORT,HOST:PORT?partitions=6&replication=3&retention_days=30&client=FILE.json"
+)
+# What a client's file may set: how to reach the brokers and be let in. What makes the log durable
+# is not for a file to change.
+_ALLOWED = ("security_protocol", "sasl_", "ssl_", "client_id", "socks5_proxy", "proxy_url")
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    partitions: Annotated[int, Field(ge=1, le=1000)] = 6
+    replication: Annotated[int, Field(ge=1, le=32767)] | None = None  # None: as the brokers say
+    retention_days: Annotated[float, Field(gt=0, le=36500)] = 30.0
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=200)] = "thumbwheel."
+    client: Path | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    servers: str
+    partitions: int
+    replication: int  # -1: as the brokers say
+    retention_days: float
+    prefix: str
+    client: Mapping[str, Any] = field(repr=False)  # as kafka-python wants it, passwords included
+
+
+def read_url(url: str) -> Cluster:
+    try:
+        parts = urlsplit(url)
+        words = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
+        asked = _Query.model_validate(dict(words))
+    except ValidationError as error:
+        raise ValueError(f"log url is {url!r}: {first_complaint(error)}") from error
+    except ValueError as error:
+        raise ValueError(f"log url is {url!r}: {error}; expected {EXPECTED}") from error
+    servers = [server for server in parts.netloc.split(",") if server]
+    if not servers or parts.path.strip("/") or "@" in parts.netloc:
+        raise ValueError(f"log url is {url!r}; expected {EXPECTED}")
+    return Cluster(
+        servers=",".join(servers),
+        partitions=asked.partitions,
+        replication=asked.replication or -1,
+        retention_days=asked.retention_days,
+        prefix=asked.prefix,
+        client={"bootstrap_servers": servers} | _client(asked.client),
+    )
+
+
+def _client(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        said = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the client file {path} cannot be read: {error}") from error
+    if not isinstance(said, dict):
+        raise ValueError(f"{path} holds {type(said).__name__}; expected a JSON object")
+    for name in said:
+        if not name.startswith(_ALLOWED):
+            raise ValueError(f"{path} sets {name!r}; expected {', '.join(_ALLOWED)}…")
+    return said

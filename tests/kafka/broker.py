@@ -1,0 +1,114 @@
+"""Real Kafka brokers on free ports: one, or several that replicate to each other."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.free import free_ports
+
+JARS = Path(__file__).parents[2] / ".venv" / "kafka"
+START_SECONDS = 120.0
+CLUSTER_ID = "dGh1bWJ3aGVlbC10ZXN0cw"
+# Small and quick to start; a broker that holds a test's records needs no more.
+JAVA = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+@dataclass
+class Broker:
+    number: int
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                _java("kafka.Kafka", str(self.folder / "server.properties")),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def wait(self) -> None:
+        """Until it takes connections; a broker does so once it has joined its cluster."""
+        assert self.process is not None
+        ends = time.monotonic() + START_SECONDS
+        while time.monotonic() < ends:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            assert self.process.poll() is None, (self.folder / "output").read_text()[-3000:]
+            time.sleep(0.1)
+        raise TimeoutError(f"broker {self.number} did not start: {self.folder / 'output'}")
+
+
+@contextmanager
+def brokers(folder: Path, count: int = 1) -> Iterator[list[Broker]]:
+    ports = free_ports(2 * count)
+    voters = ",".join(f"{n + 1}@127.0.0.1:{ports[2 * n + 1]}" for n in range(count))
+    cluster = []
+    for number in range(count):
+        broker = Broker(number + 1, ports[2 * number], folder / f"broker{number + 1}")
+        _lay_out(broker, ports[2 * number + 1], voters, count)
+        cluster.append(broker)
+    try:
+        for broker in cluster:
+            broker.start()
+        for broker in cluster:
+            broker.wait()
+        yield cluster
+    finally:
+        for broker in cluster:
+            broker.kill()
+
+
+def _lay_out(broker: Broker, controller_port: int, voters: str, count: int) -> None:
+    broker.folder.mkdir(parents=True)
+    settings = broker.folder / "server.properties"
+    isr = max(1, count - 1)
+    said = {
+        "process.roles": "broker,controller",
+        "node.id": broker.number,
+        "controller.quorum.voters": voters,
+        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{broker.address}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": broker.folder / "data",
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": count,
+        "min.insync.replicas": isr,
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
+        "group.initial.rebalance.delay.ms": 0,
+        "offsets.topic.replication.factor": count,
+        "transaction.state.log.replication.factor": count,
+        "transaction.state.log.min.isr": isr,
+        "share.coordinator.state.topic.replication.factor": count,
+        "share.coordinator.state.topic.min.isr": isr,
+    }
+    settings.write_text("".join(f"{name}={value}\n" for name, value in said.items()))
+    format_ = _java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(settings))
+    done = subprocess.run(format_, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _java(main: str, *words: str) -> list[str]:
+    return ["java", *JAVA, "-cp", f"{JARS}/*", main, *words]
