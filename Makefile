@@ -23,7 +23,7 @@ check: .venv/test.installed
 	$(BIN)/mypy
 
 # The quick tests first, those with a real engine last.
-test: .venv/test.installed
+test: .venv/test.installed .venv/kafka.installed
 	$(QUICK)
 	$(BIN)/python -m pytest tests -m "integration and not gpu" --durations=0
 
@@ -44,6 +44,10 @@ clean:
 	[ -t 2 ] || quiet=--quiet; \
 	$(BIN)/uv pip install $$quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]' \
 	  $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
+	touch $@
+
+.venv/kafka.installed: tests/kafka/install tests/kafka/pom.xml
+	tests/kafka/install .venv/kafka
 	touch $@
 
 .venv/bin/uv:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from feedback.events import Event, Id, decode
 
-SPLIT_KEY = "split"  # every revision lies under one key, so that compaction keeps the newest
+SPLIT_KEY = "split"  # every revision lies under one key, so that they keep their order
 
 
 class Split(Event):

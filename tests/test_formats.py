@@ -72,12 +72,15 @@ def test_the_lineage_example_is_read_as_the_adapters_folder_reads_it(tmp_path: P
 
 
 def test_the_table_of_topics_is_the_log_s() -> None:
-    told = {row[0]: row[1] == "yes" for row in _table("| topic |")}
-    assert told == {name: topic.compacted for name, topic in TOPICS.items()}
+    told = {row[0]: (row[1], row[2]) for row in _table("| topic |")}
+    assert told == {
+        name: ("many" if topic.partitioned else "one", "for ever" if topic.kept else "a time")
+        for name, topic in TOPICS.items()
+    }
 
 
 def test_every_kind_lies_on_a_topic() -> None:
-    held = {kind for row in _table("| topic |") for kind in row[2].split(", ")}
+    held = {kind for row in _table("| topic |") for kind in row[3].split(", ")}
     assert held - {"nothing yet"} == KINDS.keys()
 
 

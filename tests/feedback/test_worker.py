@@ -1,4 +1,4 @@
-"""The worker on a real log, a real folder and a real database, killed between any two steps."""
+"""The worker on both logs, a real folder and a real database, killed between any two steps."""
 
 import json
 from collections.abc import Iterator
@@ -10,18 +10,11 @@ from feedback import examples
 from feedback.events import Completion, DeadLetter, decode, encode
 from feedback.examples import Example, Watermark
 from feedback.join import Said
-from feedback.log import Log, open_log
+from feedback.log import Log
 from feedback.metrics import Metrics
 from feedback.window import Window
 from feedback.worker import Worker
 from tests.feedback.made import completion, retraction, thumb
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[Log]:
-    log = open_log(f"sqlite:///{tmp_path}/log.db")
-    yield log
-    log.close()
 
 
 @pytest.fixture

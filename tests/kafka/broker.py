@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.free import free_ports
 
-JARS = Path(__file__).parents[2] / ".venv" / "kafka"
+JARS = Path(__file__).parents[2] / ".venv" / "kafka"  # `make test` puts them there
 START_SECONDS = 120.0
 CLUSTER_ID = "dGh1bWJ3aGVlbC10ZXN0cw"
 # Small and quick to start; a broker that holds a test's records needs no more.
