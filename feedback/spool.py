@@ -15,30 +15,43 @@ from itertools import takewhile
 from pathlib import Path
 
 from feedback.disk import sync
-from feedback.log import Log, LogAway
+from feedback.log import Log, LogAway, RecordTooLarge, checked
 
 RETRY_SECONDS = 0.5
 BATCH_BYTES = 500_000
+# A log that takes longer is not waited for: SQLite takes 5 ms, Kafka 6 to 12 ms, an election 6 s.
+PATIENCE_SECONDS = 0.03
 _log = logging.getLogger(__name__)
 
 Item = tuple[str, str, bytes]  # topic, key, value
 
 
-class Spool:
-    """A file of lines for each run of the process; a thread moves them to the log, oldest first."""
+class SpoolFull(Exception):
+    """More waits here than may; only what is not durable is shed."""
 
-    def __init__(self, folder: Path, log: Log) -> None:
+
+class Spool:
+    """A file of lines for each run of the process; a thread moves them to the log, oldest first.
+
+    All goes through it, so that order is kept, many share one trip to the log, and nobody waits
+    longer for a log that is slow than for a disk.
+    """
+
+    def __init__(self, folder: Path, log: Log, *, max_bytes: int = 1_000_000_000) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._log = log
+        self._log, self._max_bytes = log, max_bytes
         left = sorted(folder.glob("*.spool"))  # of runs that died
         number = int(left[-1].stem) + 1 if left else 1
         self._path = folder / f"{number:08d}.spool"
         self._file = self._path.open("ab", buffering=0)
         sync(folder)  # or a power cut could take the file, and all that was synced into it
-        self._writing = threading.Lock()
+        self._left_bytes = sum(path.stat().st_size for path in left if path.is_file())
         self._written = 0
         self._moved = dict.fromkeys([*left, self._path], 0)  # how many bytes of each, oldest first
         self._in_trouble = set[Path]()
+        # How many records ever came, and how many of them are on the log.
+        self._came = self._handed_over = 0
+        self._changing = threading.Condition()
         self._more, self._stop = threading.Event(), threading.Event()
         self._more.set()  # what was left
         self._thread = threading.Thread(target=self._drain, name="spool", daemon=True)
@@ -46,27 +59,34 @@ class Spool:
 
     @property
     def waiting_bytes(self) -> int:
-        return self._written - self._moved[self._path]
+        return self._left_bytes + self._written - self._moved[self._path]
 
     def append_soon(self, topic: str, key: str, value: bytes) -> bool:
         """Never waits for the log and never raises; on the log within moments.
 
-        False: it could not be written down, and is lost.
+        False: it could not be written down, or too much waits already; it is lost.
         """
         try:
-            self._write((topic, key, value), durable=False)
-        except OSError:
-            _log.exception("the spool cannot be written; a record of %s is lost", topic)
+            if self.waiting_bytes > self._max_bytes:
+                raise SpoolFull(f"{self.waiting_bytes:,} bytes wait; expected {self._max_bytes:,}")
+            self._write((topic, key, value))
+        except (OSError, RecordTooLarge, SpoolFull) as error:
+            _log.error("a record of %s is lost: %s", topic, error)
             return False
         return True
 
     def append(self, topic: str, key: str, value: bytes) -> None:
-        """Durable when it returns: on the log, or synced to disk here while the log is away."""
+        """Durable when it returns: on the log, or synced to disk where the log takes its time."""
         try:
+            number = self._write((topic, key, value))
+        except OSError as error:
+            _log.error("the spool cannot be written, so the log must take it: %s", error)
             self._log.append(topic, key, value)
-        except LogAway as error:
-            _log.warning("the log is away, spooling: %s", error)
-            self._write((topic, key, value), durable=True)
+            return
+        with self._changing:
+            taken = self._changing.wait_for(lambda: self._handed_over >= number, PATIENCE_SECONDS)
+        if not taken:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Hands over what is waiting, if the log takes it."""
@@ -75,14 +95,17 @@ class Spool:
         self._thread.join(timeout=10)
         self._file.close()
 
-    def _write(self, item: Item, *, durable: bool) -> None:
+    def _write(self, item: Item) -> int:
+        """Its number among all that came."""
+        checked(item[0], item[2])
         line = _encode(item)
-        with self._writing:
+        with self._changing:
             self._put(line)
             self._written += len(line)
-        if durable:
-            os.fsync(self._file.fileno())
+            self._came += 1
+            number = self._came
         self._more.set()
+        return number
 
     def _put(self, line: bytes) -> None:
         """All of it or nothing: on a full disk the system may take a part."""
@@ -129,15 +152,25 @@ class Spool:
                     return True
                 if not self._hand_over([item for line in lines if (item := _decode(line))]):
                     return False
-                self._moved[path] += sum(map(len, lines))
+                self._on_the_log(path, lines)
+
+    def _on_the_log(self, path: Path, lines: list[bytes]) -> None:
+        with self._changing:
+            self._moved[path] += sum(map(len, lines))
+            if path == self._path:
+                self._handed_over += len(lines)
+                self._changing.notify_all()
+            else:
+                self._left_bytes -= sum(map(len, lines))
 
     def _drop(self, path: Path) -> None:
         """What is on the log takes no room here."""
         if path != self._path:
+            self._left_bytes -= path.stat().st_size - self._moved[path]  # torn by a crash
             path.unlink()
             del self._moved[path]
             return
-        with self._writing:
+        with self._changing:
             if self._moved[path] == self._written:
                 self._file.truncate(0)
                 self._moved[path] = self._written = 0

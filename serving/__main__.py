@@ -39,7 +39,8 @@ def main() -> None:
 
 def wire(settings: Settings, until_the_end: ExitStack) -> FastAPI:
     log = until_the_end.enter_context(closing(open_log(settings.log)))
-    spool = until_the_end.enter_context(closing(Spool(settings.serving_spool, log)))
+    waiting = Spool(settings.serving_spool, log, max_bytes=settings.serving_spool_max_bytes)
+    spool = until_the_end.enter_context(closing(waiting))
     table = until_the_end.enter_context(closing(Table(log, settings.serving_first_stable)))
     table.start()
     metrics = Metrics()

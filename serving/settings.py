@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     serving_host: str = "127.0.0.1"
     serving_port: Annotated[int, Field(ge=0, le=65535)] = 8000
     serving_spool: Path = Path(".thumbwheel/spool")
+    # Beyond it completions are no longer remembered; verdicts are, while the disk takes them.
+    serving_spool_max_bytes: Annotated[int, Field(gt=0)] = 1_000_000_000
     serving_first_stable: str | None = None  # served while the log holds no split
     serving_max_body_bytes: Annotated[int, Field(gt=0)] = 8_000_000
     serving_answer_seconds: Annotated[float, Field(gt=0)] = 300.0  # of silence from the engine

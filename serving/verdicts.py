@@ -17,7 +17,7 @@ from feedback.events import (
     encode,
     group_of,
 )
-from feedback.log import VERDICTS
+from feedback.log import VERDICTS, LogAway
 from feedback.privacy import pseudonym
 from serving.ask import USER_HEADER
 from serving.errors import BadVerdict, NotStored
@@ -53,7 +53,7 @@ class Verdicts:
                 group_of(verdict.completion_id),
                 encode(verdict),
             )
-        except OSError as error:
+        except (OSError, LogAway) as error:
             raise NotStored(f"the verdict could not be stored, send it again: {error}") from error
         self.metrics.verdicts.labels(verdict.kind).inc()
         return verdict.key

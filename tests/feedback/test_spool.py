@@ -6,9 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from feedback.log import LogAway, Position, open_log
+import pytest
+
+from feedback.log import MAX_RECORD_BYTES, LogAway, Position, RecordTooLarge, open_log
 from feedback.log_sqlite import SqliteLog
 from feedback.spool import Spool
 
@@ -71,7 +74,10 @@ def test_what_a_closed_spool_could_not_hand_over_the_next_one_does(tmp_path: Pat
 def test_a_process_killed_at_once_loses_no_record(tmp_path: Path) -> None:
     program = """
 import sys, time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 from feedback.log import open_log
 from feedback.spool import Spool
 spool = Spool(Path(sys.argv[1]) / "spool", open_log(f"sqlite:///{sys.argv[1]}/log.db"))
@@ -168,7 +174,10 @@ def test_after_an_error_that_nobody_foresaw_it_goes_on_where_it_was(tmp_path: Pa
 def test_what_is_lost_on_a_full_disk_is_told(tmp_path: Path) -> None:
     program = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 from resource import RLIMIT_FSIZE, setrlimit
 from feedback.spool import Spool
 from tests.feedback.test_spool import FlakyLog
@@ -186,3 +195,91 @@ spool.close()
     values = [record.value for record in log.read("completions", 0, 0)]
     assert values == [b"x" * 15_000, b"x" * 15_000, b"small"]
     log.close()
+
+
+class SlowLog(SqliteLog):
+    """Takes its time for each trip, and counts them."""
+
+    trips = 0
+
+    def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
+        self.trips += 1
+        time.sleep(0.3)
+        return super().append_all(items)
+
+
+def test_nobody_waits_for_a_slow_log_and_many_share_a_trip(tmp_path: Path) -> None:
+    log = SlowLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log)
+    with ThreadPoolExecutor(8) as pool:
+        began = time.monotonic()
+        done = [pool.submit(spool.append, "verdicts", "k", b"%d" % i) for i in range(40)]
+        for one in done:
+            one.result()
+        waited = time.monotonic() - began
+    assert spool.waiting_bytes > 0  # they were answered before the log had them
+    assert waited < 40 * 0.3
+    spool.close()
+    assert sorted(int(r.value) for r in log.read("verdicts", 0, 0)) == list(range(40))
+    assert log.trips < 20
+    log.close()
+
+
+def test_where_too_much_waits_completions_are_shed_and_verdicts_never(tmp_path: Path) -> None:
+    log = FlakyLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log, max_bytes=5_000)
+    kept = [spool.append_soon("completions", "k", b"x" * 1_000) for _ in range(10)]
+    spool.append("verdicts", "k", b"kept")
+    assert kept == [True] * 4 + [False] * 6
+    spool.close()
+    again = Spool(tmp_path / "spool", log, max_bytes=5_000)  # what a run that died left counts too
+    assert not again.append_soon("completions", "k", b"x")
+    log.away = False
+    until(lambda: again.waiting_bytes == 0)
+    assert again.append_soon("completions", "k", b"x")
+    again.close()
+    assert [r.value for r in log.read("verdicts", 0, 0)] == [b"kept"]
+    assert len(log.read("completions", 0, 0)) == 5
+    log.close()
+
+
+def test_a_record_that_no_log_takes_holds_up_no_other(tmp_path: Path) -> None:
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    spool = Spool(tmp_path / "spool", log)
+    assert not spool.append_soon("completions", "k", b"x" * (MAX_RECORD_BYTES + 1))
+    with pytest.raises(RecordTooLarge):
+        spool.append("verdicts", "k", b"x" * (MAX_RECORD_BYTES + 1))
+    spool.append("verdicts", "k", b"small")
+    spool.close()
+    assert [r.value for r in log.read("verdicts", 0, 0)] == [b"small"]
+    log.close()
+
+
+def test_a_disk_that_is_full_is_no_matter_while_the_log_takes_it(tmp_path: Path) -> None:
+    program = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from resource import RLIMIT_FSIZE, setrlimit
+from feedback.log import LogAway
+from feedback.spool import Spool
+from tests.feedback.test_spool import FlakyLog
+log = FlakyLog(Path(sys.argv[1]) / "log.db")
+spool = Spool(Path(sys.argv[1]) / "spool", log)
+setrlimit(RLIMIT_FSIZE, (1_000_000, 1_000_000))
+while spool.append_soon("completions", "k", b"x" * 100_000):
+    pass
+try:
+    spool.append("verdicts", "k", b"v" * 100_000)
+except LogAway as error:
+    print("refused:", error)
+log.away = False
+spool.append("verdicts", "k", b"taken" * 20_000)
+print(len(log.read("verdicts", 0, 0)))
+spool.close()
+"""
+    child = [sys.executable, "-c", program, str(tmp_path)]
+    told = subprocess.run(child, env={**os.environ, "PYTHONPATH": "."}, stdout=subprocess.PIPE)
+    assert told.stdout.decode().splitlines() == ["refused: away, as the test wishes", "1"]

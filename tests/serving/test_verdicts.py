@@ -7,7 +7,7 @@ from feedback.privacy import pseudonym
 from serving.errors import NotStored
 from serving.metrics import Metrics
 from serving.verdicts import Verdicts
-from tests.serving.gateway import SECRET, Gateway
+from tests.serving.gateway import SECRET, Gateway, until
 
 ID = "chatcmpl-1"
 
@@ -56,13 +56,11 @@ async def test_each_kind_is_stored_under_its_group_and_counted(
     assert f'verdicts_total{{kind="{found["kind"]}"}} 1.0'.encode() in metrics.page()
 
 
-def test_a_verdict_is_on_the_log_before_it_is_accepted(undecided: Gateway) -> None:
-    for number in range(1, 10):
-        response = say(undecided, {"thumb": "up"})
-        found = [verdict.model_dump()["key"] for verdict in undecided.verdicts()]
-        assert response.status_code == 202
-        assert response.json() == {"id": found[-1], "status": "accepted"}
-        assert len(found) == number
+def test_what_was_accepted_reaches_the_log_under_the_id_that_was_told(undecided: Gateway) -> None:
+    accepted = [say(undecided, {"thumb": "up"}) for _ in range(9)]
+    assert {(a.status_code, a.json()["status"]) for a in accepted} == {(202, "accepted")}
+    told = [response.json()["id"] for response in accepted]
+    until(lambda: [verdict.model_dump()["key"] for verdict in undecided.verdicts()] == told)
 
 
 def test_answers_to_different_requests_cannot_be_compared(undecided: Gateway) -> None:
@@ -123,5 +121,6 @@ def test_without_a_key_each_verdict_is_another(undecided: Gateway) -> None:
 def test_a_rater_is_known_by_the_pseudonym_that_completions_have(undecided: Gateway) -> None:
     say(undecided, {"thumb": "up", "user": "ann"})
     say(undecided, {"thumb": "up"}, **{"x-thumbwheel-user": "bob"})
+    until(lambda: len(undecided.verdicts()) == 2)
     found = [verdict.model_dump()["user"] for verdict in undecided.verdicts()]
     assert found == [pseudonym(SECRET.encode(), "ann"), pseudonym(SECRET.encode(), "bob")]
