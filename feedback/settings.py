@@ -12,7 +12,9 @@ class Settings(BaseSettings):
 
     log: str = "sqlite:///.thumbwheel/log.db"
     examples: Path = Path(".thumbwheel/examples")
-    feedback_window: Path = Path(".thumbwheel/window.db")
+    feedback_window: Path = Path(".thumbwheel/window")
+    # How many share the partitions; all of them see one folder for the window.
+    feedback_workers: Annotated[int, Field(ge=1)] = 1
     feedback_metrics_port: Annotated[int, Field(ge=1, le=65535)] = 9101
     # A file of examples is written at most this often: fewer and larger files for later readers.
     feedback_linger_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5

@@ -98,7 +98,7 @@ def settings(up: Up) -> dict[str, str]:
         "THUMBWHEEL_SERVING_HOST": up.host,
         "THUMBWHEEL_SERVING_PORT": up.ports.serving,
         "THUMBWHEEL_SERVING_SPOOL": home / "spool",
-        "THUMBWHEEL_FEEDBACK_WINDOW": home / "window.db",
+        "THUMBWHEEL_FEEDBACK_WINDOW": home / "window",
         "THUMBWHEEL_FEEDBACK_METRICS_PORT": up.ports.feedback_metrics,
         "THUMBWHEEL_TRAINER_STATE": home / "trainer",
         "THUMBWHEEL_TRAINER_METRICS_PORT": up.ports.trainer_metrics,
