@@ -7,15 +7,17 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import perf_counter
+from functools import cache
+from secrets import token_hex
+from time import perf_counter, time_ns
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from pydantic import ValidationError
 
-from feedback.events import BASE, encode, first_complaint, group_of
+from feedback.events import BASE, Completion, encode, first_complaint, group_of
 from feedback.log import COMPLETIONS
-from feedback.privacy import pseudonym
+from feedback.privacy import CannotRedact, Redact, pseudonym
 from serving.ask import Ask, Part
 from serving.errors import BadAnswer, EngineError, EngineRefused, ServingError, UnknownModel
 from serving.metrics import NO_ADAPTER, Metrics
@@ -43,6 +45,11 @@ class Opened(NamedTuple):
     rest: AsyncGenerator[Part, None]
 
 
+def new_request_id() -> str:
+    """32 hex digits that begin with the time: what lies near in time lies near in an index."""
+    return f"{time_ns() // 1_000_000:012x}{token_hex(10)}"
+
+
 @dataclass(frozen=True)
 class Chat:
     name: str  # what users ask for
@@ -51,6 +58,8 @@ class Chat:
     engine: Engine
     spool: Spool
     metrics: Metrics
+    parent: Callable[[str], str | None] = lambda adapter: None  # the one that it continues
+    redact: Redact | None = None  # for what is remembered; the engine and the user get it all
 
     async def answer(self, ask: Ask) -> AsyncGenerator[Part, None]:
         """The parts of the answer. However they end, they are remembered before the end is seen.
@@ -88,7 +97,10 @@ class Chat:
         opened = await self._ask(turn, Chosen(split.stable))
         self._remember(failed, perf_counter() - turn.ask.started)  # whoever judges it must see it
         assert split.canary is not None
-        _log.warning("%s answers for canary %s: %s", split.stable, split.canary, refusal)
+        # Not the engine's words, which may quote the request: the completion has them.
+        _log.warning(
+            "%s answers for canary %s: status %d", split.stable, split.canary, refusal.status
+        )
         self.metrics.canary_fallbacks.labels(split.canary).inc()
         return opened
 
@@ -104,7 +116,7 @@ class Chat:
         )
 
     async def _ask(self, turn: Turn, chosen: Chosen) -> Opened:
-        request_id = uuid4().hex
+        request_id = new_request_id()
         turn.chosen, turn.id = chosen, f"chatcmpl-{request_id}"  # as vLLM will name its answer
         parts = self.engine.answer(chosen.adapter, turn.ask.for_engine(), request_id)
         asked = perf_counter()
@@ -133,15 +145,25 @@ class Chat:
             self._count(turn, total_seconds)
 
     def _remember(self, turn: Turn, total_seconds: float) -> None:
-        try:
-            for completion in turn.completions(datetime.now(UTC), total_seconds):
-                key, value = group_of(completion.id), encode(completion)
-                if not self.spool.append_soon(COMPLETIONS.name, key, value):
-                    self.metrics.completions_lost.inc()
-        except ValidationError as error:
-            # Its user still gets the answer; it only cannot be rated.
+        """Whatever goes wrong, the user still gets the answer; it only cannot be rated."""
+        at = datetime.now(UTC)
+        redact = self.redact and cache(self.redact)  # the choices share their messages
+        for index in turn.choices:
+            try:
+                completion = turn.completion(
+                    index, at=at, total_seconds=total_seconds, parent=self.parent, redact=redact
+                )
+                if self._spooled(completion):
+                    continue
+            except ValidationError as error:
+                _log.error("a completion cannot be written down: %s", first_complaint(error))
+            except CannotRedact as error:
+                _log.error("a completion cannot be redacted and is left out: %s", error)
             self.metrics.completions_lost.inc()
-            _log.error("a completion cannot be written down: %s", first_complaint(error))
+
+    def _spooled(self, completion: Completion) -> bool:
+        key, value = group_of(completion.id), encode(completion)
+        return self.spool.append_soon(COMPLETIONS.name, key, value)
 
     def _count(self, turn: Turn, total_seconds: float) -> None:
         # Callers can name any number of adapters that there are not: no label for those.

@@ -18,6 +18,7 @@ class Settings(BaseSettings):
     log: str = "sqlite:///.thumbwheel/log.db"
     name: Annotated[str, Field(min_length=1)] = "model"  # what users ask for, and vLLM serves
     engine_url: str = "http://127.0.0.1:8001"
+    adapters: Path | None = None  # to write down which one an adapter continues
     # The key of the users' pseudonyms. With another one every user is a stranger, and may move
     # to the other side of the split.
     secret: Annotated[SecretStr, Field(min_length=8)]
@@ -31,6 +32,8 @@ class Settings(BaseSettings):
     serving_max_body_bytes: Annotated[int, Field(gt=0)] = 8_000_000
     serving_answer_seconds: Annotated[float, Field(gt=0)] = 300.0  # of silence from the engine
     serving_engine_connections: Annotated[int, Field(gt=0)] = 256
+    # What is taken out of all texts before they are kept: `common`, or `package.module:function`.
+    serving_redact: str | None = None
 
 
 class PluginSettings(BaseSettings):

@@ -48,7 +48,9 @@ class Table:
                 self._follow()
             except LogAway as error:
                 _log.warning("the log is away, the split stays as it is: %s", error)
-                self._stop.wait(RETRY_SECONDS)
+            except ValueError as error:  # it was away before, so nothing was served yet
+                _log.error("the log is refused; nothing is served until it is mended: %s", error)
+            self._stop.wait(RETRY_SECONDS)
 
     def _follow(self) -> None:
         """From the first record, each time: an older revision never replaces a newer one."""

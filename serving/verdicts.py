@@ -1,5 +1,6 @@
 """What a user says of an answer: read strictly, made durable, and only then accepted."""
 
+import logging
 from asyncio import to_thread
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +19,15 @@ from feedback.events import (
     group_of,
 )
 from feedback.log import VERDICTS, LogAway
-from feedback.privacy import pseudonym
+from feedback.privacy import CannotRedact, Redact, pseudonym, redacted
 from serving.ask import USER_HEADER
 from serving.errors import BadVerdict, NotStored
 from serving.form import Form, explained, read_form
 from serving.metrics import Metrics
 
 KEY_HEADER = "idempotency-key"
+_MOST = {"comment": 4000, "correction": 200_000}  # characters, as on the log
+_log = logging.getLogger(__name__)
 
 
 class Spool(Protocol):
@@ -36,10 +39,11 @@ class Verdicts:
     secret: bytes
     spool: Spool
     metrics: Metrics
+    redact: Redact | None = None
 
     async def accept(self, body: dict[str, Any], headers: Mapping[str, str]) -> str:
         """The verdict's key, once it is durable. Its completion need not be known yet."""
-        form = read_form(body)
+        form = self._redacted(read_form(body))
         user = form.user or headers.get(USER_HEADER)
         verdict = _verdict(
             form,
@@ -57,6 +61,21 @@ class Verdicts:
             raise NotStored(f"the verdict could not be stored, send it again: {error}") from error
         self.metrics.verdicts.labels(verdict.kind).inc()
         return verdict.key
+
+    def _redacted(self, form: Form) -> Form:
+        """A thumb counts without its comment too; a correction is nothing but its text."""
+        field = "correction" if form.correction else "comment"
+        text = getattr(form, field)
+        if self.redact is None or not text:
+            return form
+        kept = None
+        try:
+            kept = redacted(self.redact, text)[: _MOST[field]]  # labels can make it longer
+        except CannotRedact as error:
+            _log.error("a %s cannot be redacted and is left out: %s", field, error)
+        if form.correction and not kept:
+            raise NotStored("the correction could not be redacted, send it again later")
+        return form.model_copy(update={field: kept})
 
 
 def _key(form: Form, header: str | None) -> str:

@@ -1,9 +1,12 @@
+import re
+import time
 from typing import Any
 
 import httpx
 import pytest
 
 from feedback.events import group_of
+from serving.chat import new_request_id
 from tests.serving.gateway import MESSAGES, Gateway, until
 from tests.serving.scripted import IDS, LOGPROBS, PROMPT_IDS, WORDS
 
@@ -131,3 +134,23 @@ def test_a_request_that_the_engine_refuses_is_no_failure_of_the_adapter(gateway:
     gateway.ask()
     (served,) = gateway.completions()
     assert served.error is None
+
+
+def test_an_id_made_later_sorts_later_to_the_millisecond() -> None:
+    ids = []
+    for _ in range(20):
+        ids.append(new_request_id())
+        time.sleep(0.002)
+    assert ids == sorted(ids)
+    now = time.time() * 1000
+    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in ids)
+    assert all(now - 60_000 < int(one[:12], 16) <= now for one in ids)
+
+
+def test_no_id_is_made_twice() -> None:
+    assert len({new_request_id() for _ in range(100_000)}) == 100_000
+
+
+def test_a_completion_has_such_an_id(gateway: Gateway) -> None:
+    before, said = new_request_id(), gateway.ask().json()["id"].removeprefix("chatcmpl-")
+    assert 0 <= int(said[:12], 16) - int(before[:12], 16) < 60_000

@@ -6,6 +6,8 @@ import pytest
 
 from feedback.events import encode
 from feedback.log import Log, LogAway, Record, open_log
+from feedback.log_sqlite import SqliteLog
+from serving.__main__ import check
 from serving.errors import NoSplit
 from serving.split import SPLIT_KEY, Split
 from serving.table import Table
@@ -102,3 +104,51 @@ def test_the_last_good_split_stays_when_the_log_goes_away(log: Log) -> None:
         put(log, split(2))
         until(lambda: table.revision() == 2)
         assert table.current().stable == "model-v1"
+
+
+class RefusedLog(SqliteLog):
+    """A log whose topics would lose records, until they are mended."""
+
+    mended = False
+
+    def partitions(self, topic: str) -> int:
+        self.read(topic, 0, 0)
+        return super().partitions(topic)
+
+    def read(self, topic: str, partition: int, start: int, limit: int = 1000) -> list[Record]:
+        if not self.mended:
+            raise ValueError("thumbwheel.split has 2 partitions; expected 1")
+        return super().read(topic, partition, start, limit)
+
+
+def test_a_log_that_is_refused_is_told_until_it_is_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(RefusedLog(tmp_path / "log.db")) as log, closing(Table(log)) as table:
+        put(log, split(1))
+        table.start()
+        until(lambda: caplog.text.count("the log is refused; nothing is served until") >= 2)
+        assert "thumbwheel.split has 2 partitions; expected 1" in caplog.text
+        log.mended = True
+        until(lambda: table.revision() == 1)
+
+
+def test_a_gateway_does_not_start_on_a_log_that_is_refused(tmp_path: Path) -> None:
+    with closing(RefusedLog(tmp_path / "log.db")) as log:
+        with pytest.raises(SystemExit, match=r"the log is refused: .* has 2"):
+            check(log)
+        log.mended = True
+        check(log)
+
+
+class GoneLog(SqliteLog):
+    def partitions(self, topic: str) -> int:
+        raise LogAway("gone")
+
+
+def test_a_gateway_starts_while_the_log_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(GoneLog(tmp_path / "log.db")) as log:
+        check(log)
+    assert "the log is away; what comes waits in the spool: gone" in caplog.text
