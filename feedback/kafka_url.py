@@ -35,6 +35,7 @@ class _Query(BaseModel):
 class Cluster:
     servers: str
     partitions: int
+    partitions_stated: bool
     replication: int  # -1: as the brokers say
     retention_days: float
     prefix: str
@@ -56,6 +57,7 @@ def read_url(url: str) -> Cluster:
     return Cluster(
         servers=",".join(servers),
         partitions=asked.partitions,
+        partitions_stated="partitions" in asked.model_fields_set,
         replication=asked.replication or -1,
         retention_days=asked.retention_days,
         prefix=asked.prefix,

@@ -19,6 +19,8 @@ from kafka.errors import (
 from feedback.kafka_topics import Topics
 from feedback.kafka_url import MAX_REQUEST_BYTES, Cluster
 from feedback.log import (
+    MAX_RECORD_BYTES,
+    READ_BYTES,
     LogAway,
     Position,
     Record,
@@ -27,7 +29,20 @@ from feedback.log import (
 )
 
 _ANSWER_SECONDS = 10.0  # an election took 6.4 s; longer is away
+_REQUEST_SECONDS = 5.0  # the same for one request: time is left to ask another broker
+# A consumer that asks a former leader where a partition ends asks it again and again, and nobody
+# else, until it looks by itself who leads.
+_LEADERS_SECONDS = 1.0
 _Item = tuple[str, str, bytes]
+
+
+class _Refused(RecordTooLarge):
+    """Kafka counts the key too, and the topic's own limit may have been lowered."""
+
+    def __init__(self, items: list[_Item], error: MessageSizeTooLargeError) -> None:
+        size, topic = max((len(key.encode()) + len(value), topic) for topic, key, value in items)
+        what = f"{topic}, the largest of {len(items)}, has {size:,} bytes with its key"
+        ValueError.__init__(self, f"a record of {what}; Kafka refuses it: {error}")
 
 
 class KafkaLog:
@@ -49,6 +64,8 @@ class KafkaLog:
             self._prepare()
             try:
                 return self._sent(items)
+            except MessageSizeTooLargeError as error:
+                raise _Refused(items, error) from error
             except KafkaError:
                 self._forget_producer()  # some failures are for ever to an idempotent producer
                 raise
@@ -97,7 +114,7 @@ class KafkaLog:
                     max_request_size=MAX_REQUEST_BYTES,
                     max_block_ms=int(1000 * _ANSWER_SECONDS),
                     delivery_timeout_ms=int(1000 * _ANSWER_SECONDS),
-                    request_timeout_ms=int(1000 * _ANSWER_SECONDS / 2),
+                    request_timeout_ms=int(1000 * _REQUEST_SECONDS),
                 )
             return self._producer
 
@@ -129,8 +146,6 @@ class KafkaLog:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except MessageSizeTooLargeError as error:
-            raise RecordTooLarge("a topic", 0) from error
         except KafkaError as error:
             raise LogAway(f"{self._cluster.servers}: {type(error).__name__}: {error}") from error
 
@@ -146,6 +161,9 @@ class _Reader:
             auto_offset_reset="earliest",  # what retention removed is left out
             max_partition_fetch_bytes=MAX_REQUEST_BYTES,
             fetch_max_wait_ms=100,
+            metadata_max_age_ms=int(1000 * _LEADERS_SECONDS),
+            request_timeout_ms=int(1000 * _REQUEST_SECONDS),
+            bootstrap_timeout_ms=int(1000 * _ANSWER_SECONDS),
         )
         self._consumer.assign([place])
         self._at = -1
@@ -153,14 +171,21 @@ class _Reader:
     def read(self, start: int, limit: int) -> list[Record]:
         if start != self._at:
             self._consumer.seek(self._place, start)
+        self._at = -1  # should this fail, what came of it so far is asked for again
         found: list[Record] = []
         end = self._consumer.highwater(self._place) or 0
-        at, ends = start, time.monotonic() + _ANSWER_SECONDS
-        while len(found) < limit:
+        at, size, largest = start, 0, MAX_RECORD_BYTES
+        ends = time.monotonic() + _ANSWER_SECONDS
+        while len(found) < limit and size <= READ_BYTES:
             if at >= end and at >= (end := self.ends([self._place])[self._place]):
                 break
-            polled = self._consumer.poll(timeout_ms=500, max_records=limit - len(found))
-            found += map(_record, polled.get(self._place, ()))
+            # A few first, which are not too much however large; then as many as are like them.
+            some = min(limit - len(found), (READ_BYTES - size) // largest + 1)
+            polled = self._consumer.poll(timeout_ms=500, max_records=some)
+            came = [_record(fetched) for fetched in polled.get(self._place, ())]
+            found += came
+            size += sum(len(record.value) for record in came)
+            largest = max((len(record.value) for record in found), default=largest) or 1
             at = self._consumer.position(self._place)
             if not polled and time.monotonic() > ends:
                 raise LogAway(f"{self._servers}: nothing at {start} of {self._place.topic} came")
@@ -168,7 +193,8 @@ class _Reader:
         return found
 
     def ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        found: dict[TopicPartition, int] = self._consumer.end_offsets(places)
+        answer_ms = int(1000 * _ANSWER_SECONDS)
+        found: dict[TopicPartition, int] = self._consumer.end_offsets(places, timeout_ms=answer_ms)
         return found
 
     def close(self) -> None:

@@ -4,26 +4,26 @@ A record in the spool survives the death of its process; one appended durably, t
 Handing over may repeat a record after a crash, never skip one: readers know records by their ids.
 """
 
-import json
 import logging
 import os
 import threading
-from base64 import b64decode, b64encode
-from binascii import crc32
+import time
 from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
 
 from feedback.disk import sync
 from feedback.log import Log, LogAway, RecordTooLarge, checked
+from feedback.spool_file import Item, SpoolFile, decode, encode, locked
 
 RETRY_SECONDS = 0.5
 BATCH_BYTES = 500_000
+# A file takes room until all of it is on the log, so it must end at some time.
+FILE_BYTES = 16_000_000
+# How often it looks for what a process that shared the folder left when it died.
+LOOK_SECONDS = 5.0
 # A log that takes longer is not waited for: SQLite takes 5 ms, Kafka 6 to 12 ms, an election 6 s.
 PATIENCE_SECONDS = 0.03
 _log = logging.getLogger(__name__)
-
-Item = tuple[str, str, bytes]  # topic, key, value
 
 
 class SpoolFull(Exception):
@@ -31,26 +31,22 @@ class SpoolFull(Exception):
 
 
 class Spool:
-    """A file of lines for each run of the process; a thread moves them to the log, oldest first.
+    """Files of lines for each run of the process; a thread moves them to the log, oldest first.
 
     All goes through it, so that order is kept, many share one trip to the log, and nobody waits
-    longer for a log that is slow than for a disk.
+    longer for a log that is slow than for a disk. Processes may share a folder.
     """
 
     def __init__(self, folder: Path, log: Log, *, max_bytes: int = 1_000_000_000) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._log, self._max_bytes = log, max_bytes
-        left = sorted(folder.glob("*.spool"))  # of runs that died
-        number = int(left[-1].stem) + 1 if left else 1
-        self._path = folder / f"{number:08d}.spool"
-        self._file = self._path.open("ab", buffering=0)
-        sync(folder)  # or a power cut could take the file, and all that was synced into it
-        self._left_bytes = sum(path.stat().st_size for path in left if path.is_file())
-        self._written = 0
-        self._moved = dict.fromkeys([*left, self._path], 0)  # how many bytes of each, oldest first
+        self._folder, self._log, self._max_bytes = folder, log, max_bytes
         self._in_trouble = set[Path]()
+        self._left: list[SpoolFile] = []  # by runs that died
+        self._take_over()
+        self._own = [self._begin()]  # the last one is written to
         # How many records ever came, and how many of them are on the log.
         self._came = self._handed_over = 0
+        self._on_the_way_since: float | None = None  # to the log, those that are next
         self._changing = threading.Condition()
         self._more, self._stop = threading.Event(), threading.Event()
         self._more.set()  # what was left
@@ -59,7 +55,8 @@ class Spool:
 
     @property
     def waiting_bytes(self) -> int:
-        return self._left_bytes + self._written - self._moved[self._path]
+        with self._changing:
+            return sum(file.waiting for file in (*self._left, *self._own))
 
     def append_soon(self, topic: str, key: str, value: bytes) -> bool:
         """Never waits for the log and never raises; on the log within moments.
@@ -67,8 +64,9 @@ class Spool:
         False: it could not be written down, or too much waits already; it is lost.
         """
         try:
-            if self.waiting_bytes > self._max_bytes:
-                raise SpoolFull(f"{self.waiting_bytes:,} bytes wait; expected {self._max_bytes:,}")
+            waiting = self.waiting_bytes
+            if waiting > self._max_bytes:
+                raise SpoolFull(f"{waiting:,} bytes wait; expected {self._max_bytes:,}")
             self._write((topic, key, value))
         except (OSError, RecordTooLarge, SpoolFull) as error:
             _log.error("a record of %s is lost: %s", topic, error)
@@ -78,104 +76,150 @@ class Spool:
     def append(self, topic: str, key: str, value: bytes) -> None:
         """Durable when it returns: on the log, or synced to disk where the log takes its time."""
         try:
-            number = self._write((topic, key, value))
+            number, path = self._write((topic, key, value))
         except OSError as error:
             _log.error("the spool cannot be written, so the log must take it: %s", error)
             self._log.append(topic, key, value)
             return
         with self._changing:
-            taken = self._changing.wait_for(lambda: self._handed_over >= number, PATIENCE_SECONDS)
+            taken = self._changing.wait_for(lambda: self._handed_over >= number, self._patience())
         if not taken:
-            os.fsync(self._file.fileno())
+            with suppress(FileNotFoundError):  # it is on the log by now
+                sync(path)
 
     def close(self) -> None:
         """Hands over what is waiting, if the log takes it."""
         self._stop.set()
         self._more.set()
         self._thread.join(timeout=10)
-        self._file.close()
 
-    def _write(self, item: Item) -> int:
-        """Its number among all that came."""
+    def _patience(self) -> float:
+        """In seconds. None is left where those before it wait too long already."""
+        since = self._on_the_way_since
+        return PATIENCE_SECONDS - (time.monotonic() - since if since else 0)
+
+    def _write(self, item: Item) -> tuple[int, Path]:
+        """Its number among all that came, and where it is."""
         checked(item[0], item[2])
-        line = _encode(item)
+        line = encode(item)
         with self._changing:
-            self._put(line)
-            self._written += len(line)
+            file = self._place()
+            file.put(line)
             self._came += 1
             number = self._came
         self._more.set()
-        return number
+        return number, file.path
 
-    def _put(self, line: bytes) -> None:
-        """All of it or nothing: on a full disk the system may take a part."""
-        try:
-            at = 0
-            while at < len(line):
-                at += self._file.write(line[at:])
-        except OSError:
-            self._file.truncate(self._written)
-            raise
+    def _place(self) -> SpoolFile:
+        if self._own[-1].written >= FILE_BYTES:
+            with suppress(OSError):  # the old one takes more
+                self._own.append(self._begin())
+        return self._own[-1]
+
+    def _begin(self) -> SpoolFile:
+        number = max((int(path.stem) for path in self._folder.glob("*.spool")), default=0)
+        handle = None
+        while handle is None:  # where another process was quicker
+            number += 1
+            path = self._folder / f"{number:08d}.spool"
+            with suppress(FileExistsError):
+                handle = locked(path, "xb")
+        sync(self._folder)  # or a power cut could take the file, and all that was synced into it
+        return SpoolFile(path, handle, own=True)
+
+    def _take_over(self) -> None:
+        """What runs that died have left. Files that a process has, this one too, are locked."""
+        self._looked = time.monotonic()
+        for path in sorted(self._folder.glob("*.spool")):
+            try:
+                if handle := locked(path, "rb"):
+                    size = os.fstat(handle.fileno()).st_size
+                    self._left.append(SpoolFile(path, handle, written=size))
+            except OSError:
+                self._complain(path)
+
+    def _complain(self, path: Path) -> None:
+        if path not in self._in_trouble:
+            _log.exception("%s cannot be handed over; it is tried again", path)
+        self._in_trouble.add(path)
 
     def _drain(self) -> None:
         stopping = False
         while not stopping:
-            self._more.wait()
+            self._more.wait(LOOK_SECONDS)
             self._more.clear()
             stopping = self._stop.is_set()  # before the last look, so that it sees everything
-            for path in list(self._moved):
-                self._try_to_move(path)
+            if time.monotonic() - self._looked >= LOOK_SECONDS:
+                self._take_over()
+            self._move_all()
             if self._in_trouble:
                 self._stop.wait(RETRY_SECONDS)
                 self._more.set()
-        if not self.waiting_bytes:
-            with suppress(OSError):  # an empty file does no harm; the next run removes it
-                self._path.unlink()
+        self._let_go()
 
-    def _try_to_move(self, path: Path) -> None:
+    def _move_all(self) -> None:
+        for file in [*self._left, *self._own]:
+            if not self._try_to_move(file):
+                return
+
+    def _try_to_move(self, file: SpoolFile) -> bool:
+        """May the next one follow?"""
         try:
-            if self._move(path):
-                self._drop(path)
-            self._in_trouble.discard(path)
+            if not self._move(file):
+                return False
+            self._drop(file)
+            self._in_trouble.discard(file.path)
         except Exception:  # whatever it is, the records in the other files must not wait for it
-            if path not in self._in_trouble:
-                _log.exception("%s cannot be handed over; it is tried again", path)
-            self._in_trouble.add(path)
+            self._complain(file.path)
+            return not file.own  # but those keep their order
+        return True
 
-    def _move(self, path: Path) -> bool:
+    def _move(self, file: SpoolFile) -> bool:
         """Hand over the whole lines: was it all of them, or did it have to stop?"""
-        with path.open("rb") as file:
-            while True:
-                file.seek(self._moved[path])
-                lines = _whole(file.readlines(BATCH_BYTES))
-                if not lines:
-                    return True
-                if not self._hand_over([item for line in lines if (item := _decode(line))]):
-                    return False
-                self._on_the_log(path, lines)
+        while lines := self._next(file):
+            if not self._hand_over([item for line in lines if (item := decode(line))]):
+                return False
+            self._on_the_log(file, lines)
+        return True
 
-    def _on_the_log(self, path: Path, lines: list[bytes]) -> None:
+    def _next(self, file: SpoolFile) -> list[bytes]:
+        with self._changing:  # beyond it may lie a part of a line that the disk did not take
+            end = file.written
+        return file.lines(end, BATCH_BYTES)
+
+    def _on_the_log(self, file: SpoolFile, lines: list[bytes]) -> None:
         with self._changing:
-            self._moved[path] += sum(map(len, lines))
-            if path == self._path:
+            file.moved += sum(map(len, lines))
+            if file.own:
                 self._handed_over += len(lines)
                 self._changing.notify_all()
-            else:
-                self._left_bytes -= sum(map(len, lines))
 
-    def _drop(self, path: Path) -> None:
+    def _drop(self, file: SpoolFile) -> None:
         """What is on the log takes no room here."""
-        if path != self._path:
-            self._left_bytes -= path.stat().st_size - self._moved[path]  # torn by a crash
-            path.unlink()
-            del self._moved[path]
-            return
         with self._changing:
-            if self._moved[path] == self._written:
-                self._file.truncate(0)
-                self._moved[path] = self._written = 0
+            if file.own and file.waiting:
+                return  # more came
+            if file is self._own[-1]:
+                file.empty()
+                return
+            file.remove()
+            (self._own if file.own else self._left).remove(file)
+
+    def _let_go(self) -> None:
+        for file in (*self._left, *self._own):
+            if not file.waiting:
+                with suppress(OSError):  # an empty file does no harm; the next run removes it
+                    file.remove()
+            file.handle.close()
 
     def _hand_over(self, items: list[Item]) -> bool:
+        self._on_the_way_since = time.monotonic()
+        try:
+            return self._try_until_told(items)
+        finally:
+            self._on_the_way_since = None
+
+    def _try_until_told(self, items: list[Item]) -> bool:
         while True:
             try:
                 self._log.append_all(items)
@@ -184,26 +228,3 @@ class Spool:
                 _log.warning("the log is away, %d records wait: %s", len(items), error)
             if self._stop.wait(RETRY_SECONDS):
                 return False
-
-
-def _encode(item: Item) -> bytes:
-    topic, key, value = item
-    body = json.dumps([topic, key, b64encode(value).decode()]).encode()
-    return b"%08x %s\n" % (crc32(body), body)
-
-
-def _decode(line: bytes) -> Item | None:
-    checksum, _, body = line.rstrip(b"\n").partition(b" ")
-    if checksum != b"%08x" % crc32(body):
-        _log.error("a spooled record is damaged and is left out: %.80r", line)
-        return None
-    topic, key, value = json.loads(body)
-    return topic, key, b64decode(value)
-
-
-def _whole(lines: list[bytes]) -> list[bytes]:
-    """Up to one that was torn by a crash, or is still being written.
-
-    Not all that end with a newline: the rest of a half-written line may have come as a line more.
-    """
-    return list(takewhile(lambda line: line.endswith(b"\n"), lines))

@@ -9,6 +9,7 @@ import pytest
 
 from feedback.log import (
     MAX_RECORD_BYTES,
+    READ_BYTES,
     Log,
     LogAway,
     Position,
@@ -99,6 +100,16 @@ def test_large_records_pass_and_too_large_ones_are_refused_by_size(log: Log) -> 
     assert [len(r.value) for r in log.read("completions", 0, 0)] == [MAX_RECORD_BYTES, 5]
     with pytest.raises(RecordTooLarge, match="8,000,001 bytes; expected at most 8,000,000"):
         log.append("completions", "k", large + b"x")
+
+
+def test_a_read_of_large_records_ends_in_time_and_leaves_none_out(log: Log) -> None:
+    for number in range(10):
+        log.append("completions", "k", b"%d" % number + bytes(5_000_000))
+    first = log.read("completions", 0, 0)
+    sizes = [len(record.value) for record in first]
+    assert sum(sizes[:-1]) <= READ_BYTES < sum(sizes)
+    rest = log.read("completions", 0, len(first))
+    assert b"".join(record.value[:1] for record in first + rest) == b"0123456789"
 
 
 def test_a_partition_that_there_is_not_is_refused(log: Log) -> None:

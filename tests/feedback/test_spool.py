@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 from feedback.log import MAX_RECORD_BYTES, LogAway, Position, RecordTooLarge, open_log
 from feedback.log_sqlite import SqliteLog
 from feedback.spool import Spool
+from feedback.spool_file import SpoolFile, encode, locked
 
 
 class FlakyLog(SqliteLog):
@@ -74,10 +76,7 @@ def test_what_a_closed_spool_could_not_hand_over_the_next_one_does(tmp_path: Pat
 def test_a_process_killed_at_once_loses_no_record(tmp_path: Path) -> None:
     program = """
 import sys, time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 from feedback.log import open_log
 from feedback.spool import Spool
 spool = Spool(Path(sys.argv[1]) / "spool", open_log(f"sqlite:///{sys.argv[1]}/log.db"))
@@ -174,10 +173,7 @@ def test_after_an_error_that_nobody_foresaw_it_goes_on_where_it_was(tmp_path: Pa
 def test_what_is_lost_on_a_full_disk_is_told(tmp_path: Path) -> None:
     program = """
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 from resource import RLIMIT_FSIZE, setrlimit
 from feedback.spool import Spool
 from tests.feedback.test_spool import FlakyLog
@@ -225,6 +221,35 @@ def test_nobody_waits_for_a_slow_log_and_many_share_a_trip(tmp_path: Path) -> No
     log.close()
 
 
+class HeldLog(SqliteLog):
+    """Takes nothing until it is let go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.go = threading.Event()
+
+    def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
+        self.go.wait(60)
+        return super().append_all(items)
+
+
+def test_while_the_log_takes_too_long_only_the_first_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feedback.spool.PATIENCE_SECONDS", 1.0)
+    log = HeldLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log)
+    began = time.monotonic()
+    for number in range(20):
+        spool.append("verdicts", "k", b"%d" % number)
+    waited = time.monotonic() - began
+    log.go.set()
+    spool.close()
+    assert waited < 20 * 1.0 / 2
+    assert [int(r.value) for r in log.read("verdicts", 0, 0)] == list(range(20))
+    log.close()
+
+
 def test_where_too_much_waits_completions_are_shed_and_verdicts_never(tmp_path: Path) -> None:
     log = FlakyLog(tmp_path / "log.db")
     spool = Spool(tmp_path / "spool", log, max_bytes=5_000)
@@ -258,10 +283,7 @@ def test_a_record_that_no_log_takes_holds_up_no_other(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_is_no_matter_while_the_log_takes_it(tmp_path: Path) -> None:
     program = """
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 from resource import RLIMIT_FSIZE, setrlimit
 from feedback.log import LogAway
 from feedback.spool import Spool
@@ -283,3 +305,144 @@ spool.close()
     child = [sys.executable, "-c", program, str(tmp_path)]
     told = subprocess.run(child, env={**os.environ, "PYTHONPATH": "."}, stdout=subprocess.PIPE)
     assert told.stdout.decode().splitlines() == ["refused: away, as the test wishes", "1"]
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted((folder / "spool").iterdir())
+
+
+class FullLog(SqliteLog):
+    """Takes a number of batches, then is away until it takes more."""
+
+    batches = 0
+
+    def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
+        if not self.batches:
+            raise LogAway("away, as the test wishes")
+        self.batches -= 1
+        return super().append_all(items)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feedback.spool.FILE_BYTES", 10_000)
+    monkeypatch.setattr("feedback.spool.BATCH_BYTES", 4_000)
+    monkeypatch.setattr("feedback.spool.RETRY_SECONDS", 0.02)
+
+
+@pytest.mark.usefixtures("short")
+def test_what_is_handed_over_takes_no_room_though_more_always_waits(tmp_path: Path) -> None:
+    log = FullLog(tmp_path / "log.db")
+    spool = Spool(tmp_path / "spool", log)
+    for number in range(40):
+        assert spool.append_soon("completions", "k", b"%04d" % number * 250)
+    on_disk = [path.stat().st_size for path in files(tmp_path)]
+    assert (len(on_disk), spool.waiting_bytes) == (5, sum(on_disk))
+    log.batches = 9  # of three, three and two records: three files
+    until(lambda: len(files(tmp_path)) == len(on_disk) - 3)
+    assert spool.waiting_bytes == sum(on_disk[3:])
+    log.batches = 1000
+    spool.close()
+    assert [int(r.value[:4]) for r in log.read("completions", 0, 0)] == list(range(40))
+    assert files(tmp_path) == []
+    log.close()
+
+
+def test_after_a_kill_only_the_last_file_comes_again(tmp_path: Path) -> None:
+    program = """
+import sys, time
+from pathlib import Path
+import feedback.spool
+from tests.feedback.test_spool import FullLog
+feedback.spool.FILE_BYTES, feedback.spool.BATCH_BYTES = 10_000, 4_000
+folder = Path(sys.argv[1])
+log = FullLog(folder / "log.db")
+spool = feedback.spool.Spool(folder / "spool", log)
+for number in range(40):
+    spool.append("completions", "k", b"%04d" % number * 250)
+log.batches = 10  # of three, three and two records: three files, and a part of the next
+while log.batches:
+    time.sleep(0.01)
+print("written", flush=True)
+time.sleep(60)
+"""
+    log = FullLog(tmp_path / "log.db")
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    with child, child.stdout as said:  # type: ignore[union-attr]
+        assert said.readline() == b"written\n"
+        before = [int(r.value[:4]) for r in log.read("completions", 0, 0)]
+        lived = Spool(tmp_path / "spool", log)
+        assert lived.waiting_bytes == 0
+        lived.close()
+        child.kill()
+    log.batches = 1000
+    Spool(tmp_path / "spool", log).close()
+    again = [int(r.value[:4]) for r in log.read("completions", 0, len(before))]
+    assert before == list(range(len(before)))
+    assert again == list(range(again[0], 40))
+    assert len(before) - 8 < again[0] <= len(before)
+    assert files(tmp_path) == []
+    log.close()
+
+
+def test_the_files_of_a_process_that_lives_are_its_own_until_it_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feedback.spool.LOOK_SECONDS", 0.05)
+    program = """
+import sys, time
+from pathlib import Path
+from feedback.spool import Spool
+from tests.feedback.test_spool import FlakyLog
+folder = Path(sys.argv[1])
+spool = Spool(folder / "spool", FlakyLog(folder / "away.db"))
+for line in sys.stdin:
+    spool.append("verdicts", "k", line.strip().encode())
+    print("durable", flush=True)
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    log = open_log(f"sqlite:///{tmp_path}/log.db")
+    with child:
+        say(child, b"first")
+        spool = Spool(tmp_path / "spool", log)
+        say(child, b"second")
+        spool.append("verdicts", "k", b"own")
+        until(lambda: log.end("verdicts") == {0: 1})
+        assert len(files(tmp_path)) == 2
+        child.kill()
+        child.wait()
+        until(lambda: log.end("verdicts") == {0: 3})
+    spool.close()
+    assert [r.value for r in log.read("verdicts", 0, 0)] == [b"own", b"first", b"second"]
+    assert files(tmp_path) == []
+    log.close()
+
+
+def say(child: subprocess.Popen[bytes], word: bytes) -> None:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(word + b"\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"durable\n"
+
+
+def test_of_ones_own_file_nothing_is_read_beyond_what_is_written(tmp_path: Path) -> None:
+    line = encode(("verdicts", "k", b"whole"))
+    with locked(tmp_path / "1.spool", "xb") as handle:  # type: ignore[union-attr]
+        file = SpoolFile(tmp_path / "1.spool", handle, own=True)
+        file.put(line)
+        handle.write(line)  # as a write does that is not done, and may yet be taken back
+        assert file.lines(file.written, 1000) == [line]
+        file.moved = file.written
+        assert file.lines(file.written, 1000) == []
+        file.put(b"x\n")
+        assert file.lines(file.written, 1000) == [b"x\n"]
