@@ -3,7 +3,8 @@
     Event
     ├── Completion       one answer served
     ├── Verdict          what a user said of it
-    │   ├── Thumb  Comparison  Correction  Outcome  Retraction
+    │   └── Thumb  Comparison  Correction  Outcome  Retraction
+    ├── Ruling           how much a verdict counts, as the guard or an operator decided
     ├── Forget           a user who is to be left out of all later rounds
     └── DeadLetter       a record that nobody could read, and why
 
@@ -14,6 +15,8 @@ understood is refused with a message that names the field, so that a reader can 
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
+from math import isfinite
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -32,6 +35,7 @@ from pydantic import (
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 User = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=200_000)]
+Slot = Annotated[str, Field(pattern=r"^(thumb|comparison|correction|outcome:.+)$", max_length=210)]
 Token = Annotated[int, Field(ge=0, lt=2**31)]  # the examples keep it as int32
 Revision = Annotated[int, Field(ge=0, lt=2**63)]  # and this as int64
 
@@ -55,6 +59,15 @@ def _within_utc(at: datetime) -> datetime:
     return at
 
 
+def _is_finite(value: object) -> bool:
+    """Of whatever JSON may hold. Quicker than to write it."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_is_finite, value))
+
+
 SchemaV1 = Annotated[Literal[1], BeforeValidator(_only_v1)]
 Instant = Annotated[AwareDatetime, AfterValidator(_within_utc)]
 
@@ -62,6 +75,7 @@ Instant = Annotated[AwareDatetime, AfterValidator(_within_utc)]
 # request `chatcmpl-7f`.
 GROUP_END = "."
 BASE = "base"  # the adapter's name where no adapter is on
+GUARD = "guard"  # who rules where no person does
 
 
 class BadEvent(ValueError):
@@ -86,6 +100,7 @@ class Completion(Event):
     user: User
     app: Id | None = None
     adapter: Id
+    parent: Id | None = None  # the adapter that it continues; None for base, or not known
     split_revision: Revision | None = None  # None: the caller named the adapter
     messages: tuple[dict[str, JsonValue], ...]
     answer: Text
@@ -101,7 +116,8 @@ class Completion(Event):
     @field_validator("messages", "parameters")
     @classmethod
     def _finite(cls, value: Any) -> Any:
-        json.dumps(value, allow_nan=False)  # its ValueError becomes the field's complaint
+        if not _is_finite(value):
+            raise ValueError("Out of range float values are not JSON compliant")
         return value
 
     @model_validator(mode="after")
@@ -174,16 +190,31 @@ class Retraction(Verdict):
     """Takes back what the same user said before in the slot `of`."""
 
     kind: Literal["retraction"] = "retraction"
-    of: Annotated[str, Field(pattern=r"^(thumb|comparison|correction|outcome:.+)$")]
+    of: Slot
 
     @property
     def slot(self) -> str:
         return self.of
 
 
+class Ruling(Event):
+    """How much counts what `rater` said in `slot`: an operator's word outranks the guard's."""
+
+    kind: Literal["ruling"] = "ruling"
+    completion_id: Id
+    slot: Slot
+    rater: User
+    weight: Annotated[float, Field(ge=0, le=1)]  # 0 is quarantined
+    reason: Annotated[str, Field(min_length=1, max_length=4000)]
+    by: Id  # GUARD, or who it was
+
+
 class Forget(Event):
+    """`user` is a pseudonym. Whatever they asked and said, before and after, teaches nobody."""
+
     kind: Literal["forget"] = "forget"
     user: User
+    by: Id
 
 
 class DeadLetter(Event):
@@ -199,7 +230,8 @@ class DeadLetter(Event):
 
 
 E = TypeVar("E", bound=Event)
-VERDICTS: tuple[type[Event], ...] = (Thumb, Comparison, Correction, Outcome, Retraction, Forget)
+# What lies on the topic of verdicts.
+VERDICTS: tuple[type[Event], ...] = (Thumb, Comparison, Correction, Outcome, Retraction, Ruling)
 
 
 def group_of(completion_id: str) -> str:
@@ -217,27 +249,45 @@ def encode(event: Event) -> bytes:
 
 def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:
     """The event in `raw`, which must be of one of these kinds."""
-    known = {kind.model_fields["kind"].default: kind for kind in kinds}
+    known: dict[str, type[E]] = _by_name(tuple(kinds))
     head = _head(raw)
-    kind = known.get(head.get("kind")) if isinstance(head.get("kind"), str) else None
+    kind = known.get(head.kind) if isinstance(head.kind, str) else None
     if kind is None:
-        raise BadEvent(f"kind is {head.get('kind')!r}; expected one of {', '.join(known)}")
-    if not _is_v1(head.get("v")):
-        raise BadEvent(f"v is {head.get('v')!r}; this version reads v 1")
+        raise BadEvent(f"kind is {head.kind!r}; expected one of {', '.join(known)}")
+    if not _is_v1(head.v):
+        raise BadEvent(f"v is {head.v!r}; this version reads v 1")
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:
-        raise BadEvent(f"{head['kind']}: {first_complaint(error)}") from error
+        raise BadEvent(f"{head.kind}: {first_complaint(error)}") from error
 
 
-def _head(raw: bytes) -> dict[str, Any]:
+@cache
+def _by_name(kinds: tuple[type[Event], ...]) -> dict[str, Any]:
+    return {kind.model_fields["kind"].default: kind for kind in kinds}
+
+
+class _Head(BaseModel):
+    kind: Any = None
+    v: Any = None
+
+
+def _head(raw: bytes) -> _Head:
+    # json.loads only for what is wrong: it would make objects of all that this leaves unread.
     try:
-        head = json.loads(raw)
+        return _Head.model_validate_json(raw)
+    except ValidationError:
+        return _Head(**_object(raw))
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise BadEvent(f"not JSON: {error}") from error
-    if not isinstance(head, dict):
-        raise BadEvent(f"a JSON {type(head).__name__}; expected an object")
-    return head
+    if not isinstance(found, dict):
+        raise BadEvent(f"a JSON {type(found).__name__}; expected an object")
+    return found
 
 
 def first_complaint(error: ValidationError) -> str:

@@ -7,14 +7,15 @@ earlier row settled replaces it. A file of another schema is refused, with BadEx
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
 from datetime import datetime
 from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from time import time
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,9 @@ from feedback.disk import sync
 # How far in the log: `topic/partition` to the offset of the first record not yet taken in.
 Watermark = dict[str, int]
 _TOPICS = ("completions", "verdicts")
+# Columns with few values, for which Parquet keeps a dictionary. For the others, token ids above
+# all, it takes three times as long and more room.
+_REPEATED = ["app", "adapter", "parent", "parameters", "finish_reason", "slot", "winner", "ruling"]
 _V = "1"  # the schema's version, in the metadata of every file
 
 
@@ -46,6 +50,7 @@ class Example:
     user: str
     app: str | None
     adapter: str
+    parent: str | None  # the adapter that it continues
     split_revision: int | None
     messages: str  # JSON, as the app sent them
     answer: str
@@ -68,6 +73,7 @@ class Example:
     rival_answer_ids: list[int] | None
     rival_logprobs: list[float] | None
     weight: float
+    ruling: str | None  # who gave it this weight, and why
     verdict_key: str
     judged_at: datetime
     partition: int
@@ -111,16 +117,49 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     """Write what one partition's log from `start` to `end` settled, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(end)
-    table = pa.Table.from_pylist([asdict(row) for row in rows], SCHEMA)
+    columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(Example)}
+    _write(path, pa.table(columns, SCHEMA), start)
+    return path
+
+
+def without(batch: Batch, users: set[str]) -> int:
+    """Rewrite the file without what these asked or said; how many rows that were.
+
+    It goes where nothing is left: not every reader can take an empty one.
+    """
+    with _open(batch.path) as file:
+        people = file.read(columns=["user", "rater"]).to_pylist()
+        kept = [row["user"] not in users and row["rater"] not in users for row in people]
+        if not any(kept):
+            batch.path.unlink()
+        elif not all(kept):
+            written = batch.path.stat().st_mtime
+            _write(batch.path, file.read().filter(pa.array(kept)), start(batch))
+            os.utime(batch.path, (written, written))  # it is no younger for that
+    return kept.count(False)
+
+
+def expire(folder: Path, days: float) -> int:
+    """Remove the files that were written before so many days; how many those were."""
+    oldest = time() - days * 86_400
+    removed = 0
+    for batch in batches(folder):
+        with suppress(FileNotFoundError):  # another worker was as quick
+            if batch.path.stat().st_mtime < oldest:
+                batch.path.unlink()
+                removed += 1
+    return removed
+
+
+def _write(path: Path, table: pa.Table, start: Watermark) -> None:
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
         marked = table.replace_schema_metadata({"v": _V, "start": json.dumps(start)})
-        pq.write_table(marked, file, compression="zstd")
+        pq.write_table(marked, file, compression="zstd", use_dictionary=_REPEATED)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, path)
-    sync(folder)  # or a power cut could undo the rename, after the position was committed
-    return path
+    sync(path.parent)  # or a power cut could undo the rename, after the position was committed
 
 
 def batches(
@@ -130,13 +169,19 @@ def batches(
 
     Opens none of them.
     """
-    found = [Batch(_end(path), path) for path in sorted(folder.glob("*.parquet"))]
     return [
-        batch
-        for batch in found
-        if _reaches_beyond(batch.end, after or {})
-        and (until is None or not _reaches_beyond(batch.end, until))
+        Batch(end, folder / name)
+        for name in _names(folder, ".parquet")
+        if _reaches_beyond(end := _end(name), after or {})
+        and (until is None or not _reaches_beyond(end, until))
     ]
+
+
+def clear(folder: Path, partition: int) -> None:
+    """Remove what a writer of this partition left unfinished when it died."""
+    for name in _names(folder, ".tmp"):
+        if name.startswith(f"{partition:04d}-"):
+            (folder / name).unlink(missing_ok=True)
 
 
 def start(batch: Batch) -> Watermark:
@@ -149,6 +194,13 @@ def start(batch: Batch) -> Watermark:
 def rows(batch: Batch) -> list[Example]:
     with _open(batch.path) as file:
         return [Example(**row) for row in file.read().to_pylist()]
+
+
+def some(batch: Batch, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Of the rows only these columns: quicker, where the tokens are not needed."""
+    with _open(batch.path) as file:
+        found: list[dict[str, Any]] = file.read(columns=list(columns)).to_pylist()
+    return found
 
 
 def read(folder: Path, after: Watermark | None = None, until: Watermark | None = None) -> Dataset:
@@ -209,8 +261,14 @@ def _file_name(end: Watermark) -> str:
     return f"{int(partition):04d}-{reach}.parquet"
 
 
-def _end(path: Path) -> Watermark:
-    partition, *reach = map(int, path.stem.split("-"))
+def _names(folder: Path, suffix: str) -> list[str]:
+    # Of names a hundred thousand are listed in a moment; of paths they are not.
+    names = os.listdir(folder) if folder.is_dir() else []
+    return sorted(name for name in names if name.endswith(suffix))
+
+
+def _end(name: str) -> Watermark:
+    partition, *reach = map(int, name.partition(".")[0].split("-"))
     return {f"{topic}/{partition}": offset for topic, offset in zip(_TOPICS, reach, strict=True)}
 
 

@@ -4,6 +4,7 @@ Durable when `append` returns; read by position, from anywhere, any number of ti
 their positions with their own results, so that nothing is repeated or skipped when they die.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import NamedTuple, Protocol
 
 # Of one record. Larger ones hold up the others, and brokers refuse them.
 MAX_RECORD_BYTES = 8_000_000
+# Of what one read returns, but for its last record.
+READ_BYTES = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,11 @@ COMPLETIONS = Topic("completions", partitioned=True)
 VERDICTS = Topic("verdicts", partitioned=True)
 SPLIT = Topic("split", kept=True)
 ROLLOUTS = Topic("rollouts", kept=True)
+FORGETS = Topic("forgets", kept=True)
 SCORES = Topic("scores")
 DEADLETTER = Topic("deadletter")
-TOPICS = {t.name: t for t in (COMPLETIONS, VERDICTS, SPLIT, ROLLOUTS, SCORES, DEADLETTER)}
+_ALL = (COMPLETIONS, VERDICTS, FORGETS, SPLIT, ROLLOUTS, SCORES, DEADLETTER)
+TOPICS = {t.name: t for t in _ALL}
 
 
 class Position(NamedTuple):
@@ -66,7 +71,7 @@ class Log(Protocol):
         """
 
     def read(self, topic: str, partition: int, start: int, limit: int = 1000) -> list[Record]:
-        """What lies at `start` and after it: `limit` records, or fewer at the end."""
+        """What lies at `start` and after it: at most `limit` records, none only at the end."""
 
     def end(self, topic: str) -> dict[int, int]:
         """For each partition the offset that the next record will get."""
@@ -78,21 +83,31 @@ class Log(Protocol):
 
 
 def open_log(url: str) -> Log:
-    """`sqlite:///path.db` (relative; four slashes: absolute), or `kafka://HOST:PORT,HOST:PORT?…`."""
+    """`sqlite:///path.db` (relative; four slashes: absolute), or `kafka://HOST:PORT,HOST:PORT`.
+
+    What may follow after a question mark is told in docs/formats.md.
+    """
     # A backend is loaded only where it is used.
     if url.startswith("kafka://"):
         from feedback.kafka_url import read_url
         from feedback.log_kafka import KafkaLog
 
         return KafkaLog(read_url(url))
-    path = url.removeprefix("sqlite:///")
-    if path in ("", url):
-        raise ValueError(
-            f"log url is {url!r}; expected sqlite:///path/to/log.db or kafka://HOST:PORT"
-        )
     from feedback.log_sqlite import SqliteLog
 
-    return SqliteLog(Path(path))
+    return SqliteLog(*_read_sqlite_url(url))
+
+
+def _read_sqlite_url(url: str) -> tuple[Path, float | None]:
+    place, _, more = url.partition("?")
+    path = place.removeprefix("sqlite:///")
+    days = re.fullmatch(r"retention_days=([0-9]+(?:\.[0-9]+)?)", more)
+    if path in ("", place) or (more and not (days and float(days[1]) > 0)):
+        raise ValueError(
+            f"log url is {url!r}; expected sqlite:///path/to/log.db, which "
+            "?retention_days=30 may follow, or kafka://HOST:PORT"
+        )
+    return Path(path), float(days[1]) if days else None
 
 
 def checked(topic: str, value: bytes = b"") -> str:

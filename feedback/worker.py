@@ -5,82 +5,98 @@ the same file: nothing is skipped, nothing counts twice.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from feedback import examples
-from feedback.dead import put_aside
-from feedback.events import (
-    VERDICTS,
-    BadEvent,
-    Completion,
-    E,
-    Verdict,
-    decode,
-    group_of,
-)
-from feedback.examples import Example, Watermark
-from feedback.join import Said, news
-from feedback.log import Log, Position
+from feedback.events import group_of
+from feedback.examples import Batch, Example, Watermark
+from feedback.intake import Intake
+from feedback.join import Group, Join, Said, Served, late, repeats
+from feedback.log import FORGETS
 from feedback.metrics import Metrics
 from feedback.window import Window
 
-TOPICS = ("completions", "verdicts")
+BATCH = 2000  # records of each topic; more were no faster
+_FORGETS = f"{FORGETS.name}/0"
 
 
 class Worker:
-    def __init__(self, log: Log, window: Window, folder: Path, metrics: Metrics) -> None:
-        self._log, self._window, self._folder, self._metrics = log, window, folder, metrics
+    """Of one partition. `span`: a verdict that comes later after its completion does not count."""
 
-    def step(self, partition: int, limit: int = 1000) -> int:
-        """One batch of one partition; how many records it took in."""
-        start = self._window.position(f"{topic}/{partition}" for topic in TOPICS)
-        end = self._end(partition, start, limit)
+    def __init__(
+        self, intake: Intake, window: Window, folder: Path, metrics: Metrics, *, span: timedelta
+    ) -> None:
+        self._intake, self._window, self._folder, self._metrics = intake, window, folder, metrics
+        self._join = Join(span)
+        self._alone = False  # it is sure that no file of examples reaches beyond the position
+
+    def step(self, limit: int = BATCH) -> int:
+        """One batch; how many records it took in."""
+        self._forget()
+        start = self._window.position(self._intake.places)
+        until = self._until(start)
+        served, said, end = self._intake.take(start, limit, until)
         if end == start:
             return 0
-        completions = [event for _, event in self._read("completions", start, end, (Completion,))]
-        verdicts = self._read("verdicts", start, end, VERDICTS)
-        said = [Said(event, at) for at, event in verdicts if isinstance(event, Verdict)]
-        rows = self._join(completions, said)
+        served = [one for one in served if one.completion.user not in self._window.forgotten]
+        said = [one for one in said if one.user not in self._window.forgotten]
+        rows = self._rows(served, said)
+        self._alone = False
         if rows:
             examples.append(self._folder, start, end, rows)
-        self._window.commit(completions, said, end)
+        gone = self._window.commit(served, said, end)
+        self._alone = until is None
         self._metrics.took(start, end, rows)
+        self._metrics.kept(
+            self._intake.partition, self._window.counts(), self._window.bytes(), gone
+        )
         return sum(end.values()) - sum(start.values())
 
-    def _end(self, partition: int, start: Watermark, limit: int) -> Watermark:
-        """Where this batch ends: where it ended before, if it died after writing its file."""
-        for batch in examples.batches(self._folder, start):
-            if examples.start(batch) == start:
-                return batch.end
-        end = {}
-        for topic in TOPICS:
-            place, last = f"{topic}/{partition}", self._log.end(topic)[partition]
-            self._metrics.behind(topic, last - start[place])
-            end[place] = min(last, start[place] + limit)
-        return end
+    def _until(self, start: Watermark) -> Watermark | None:
+        """Where this batch ended before, if its position was lost after a file was written.
 
-    def _read(
-        self, topic: str, start: Watermark, end: Watermark, kinds: tuple[type[E], ...]
-    ) -> Iterator[tuple[Position, E]]:
-        """The events between two positions; what cannot be read goes to the dead letters."""
-        place = next(place for place in start if place.startswith(f"{topic}/"))
-        partition, first = int(place.partition("/")[2]), start[place]
-        for record in self._log.read(topic, partition, first, end[place] - first):
-            if record.position.offset >= end[place]:
-                break  # retention took some before them
-            try:
-                yield record.position, decode(record.value, kinds)
-            except BadEvent as error:
-                put_aside(self._log, topic, record, str(error))
-                self._metrics.put_aside(topic)
+        A power cut may have taken several positions. What lies before the first file that is left
+        settled nothing, and ends where that file begins.
+        """
+        if self._alone:
+            return None
+        self._intake.check(start)
+        examples.clear(self._folder, self._intake.partition)
+        for batch in self._files(start):
+            began = examples.start(batch)
+            return batch.end if began == start else began
+        self._alone = True
+        return None
 
-    def _join(self, completions: list[Completion], said: list[Said]) -> list[Example]:
+    def _files(self, after: Watermark | None = None) -> list[Batch]:
+        mine = set(self._intake.places)
+        return [b for b in examples.batches(self._folder, after) if b.end.keys() == mine]
+
+    def _forget(self) -> None:
+        """What these asked and said leaves the examples; nothing of theirs comes again."""
+        start = self._window.position([_FORGETS])[_FORGETS]
+        found, end = self._intake.forgets(start)
+        if end > start:
+            users = {event.user for event in found}
+            for batch in self._files():
+                with suppress(FileNotFoundError):  # it was too old, and went
+                    self._metrics.forgot(examples.without(batch, users))
+            self._window.forget(users, {_FORGETS: end})
+
+    def _rows(self, served: list[Served], said: list[Said]) -> list[Example]:
         """What these settle, request by request, in the order in which they are first named."""
-        new: dict[str, tuple[list[Completion], list[Said]]] = defaultdict(lambda: ([], []))
-        for completion in completions:
-            new[group_of(completion.id)][0].append(completion)
-        for one in said:
-            new[group_of(one.verdict.completion_id)][1].append(one)
-        known = {name: self._window.group(name) for name in new}
-        return [row for name in new for row in news(known[name], known[name].add(*new[name]))]
+        new: dict[str, tuple[list[Served], list[Said]]] = defaultdict(lambda: ([], []))
+        for one in served:
+            new[group_of(one.completion.id)][0].append(one)
+        for word in said:
+            new[group_of(word.verdict.completion_id)][1].append(word)
+        known = self._window.groups({name for name in new if new[name][1]}, {*new})
+        return [row for name in new if name in known for row in self._news(known[name], *new[name])]
+
+    def _news(self, known: Group, served: list[Served], said: list[Said]) -> list[Example]:
+        before = known.without(self._window.forgotten)
+        after = before.add(served, said)
+        self._metrics.passed_over(late(self._join, after, said), repeats(before, said))
+        return self._join.news(before, after)

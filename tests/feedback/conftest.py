@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from feedback.log import Log, open_log
-from tests.kafka.broker import brokers
+from ops.demo.brokers import brokers
 
 
 @pytest.fixture(scope="session")

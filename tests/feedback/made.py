@@ -1,9 +1,28 @@
 """Events made for tests, with only what a test cares about."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from feedback.events import Comparison, Completion, Correction, Outcome, Retraction, Thumb
+from feedback.events import (
+    GUARD,
+    Comparison,
+    Completion,
+    Correction,
+    Outcome,
+    Retraction,
+    Ruling,
+    Thumb,
+    Verdict,
+)
+from feedback.examples import Example
+from feedback.intake import Intake
+from feedback.join import Group, Join, Said, Served
+from feedback.log import Log, Position
+from feedback.metrics import Metrics
+from feedback.window import Window
+from feedback.worker import Worker
 
+SPAN = timedelta(days=14)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -52,3 +71,35 @@ def comparison(a: str, b: str, winner: str = "a", second: float = 1) -> Comparis
     return Comparison.model_validate(
         {"at": at(second), "key": f"x{second}", "completion_id": a, "other_id": b, "winner": winner}
     )
+
+
+def ruling(
+    weight: float, second: float = 1, *, of: str = "c1", rater: str = "ann", by: str = GUARD
+) -> Ruling:
+    return Ruling(
+        at=at(second),
+        completion_id=of,
+        slot="thumb",
+        rater=rater,
+        weight=weight,
+        reason="too many",
+        by=by,
+    )
+
+
+def group(*events: Completion | Verdict | Ruling) -> Group:
+    said = [event for event in events if not isinstance(event, Completion)]
+    return Group().add(
+        [Served(event) for event in events if isinstance(event, Completion)],
+        [Said(event, Position(0, i)) for i, event in enumerate(said)],
+    )
+
+
+def settled(*events: Completion | Verdict | Ruling) -> list[Example]:
+    """The examples that these make, in whatever order they came."""
+    return list(Join(SPAN).settle(group(*events)).values())
+
+
+def worker(log: Log, window: Window, folder: Path, partition: int = 0) -> Worker:
+    metrics = Metrics()
+    return Worker(Intake(log, partition, metrics), window, folder, metrics, span=SPAN)

@@ -18,6 +18,7 @@ from feedback.events import (
     Forget,
     Outcome,
     Retraction,
+    Ruling,
     Thumb,
     decode,
     encode,
@@ -25,7 +26,7 @@ from feedback.events import (
 )
 from tests.feedback.made import completion, outcome, thumb
 
-KINDS: tuple[type[Event], ...] = (Completion, *VERDICTS, DeadLetter)
+KINDS: tuple[type[Event], ...] = (Completion, *VERDICTS, Forget, DeadLetter)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ID = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -83,7 +84,17 @@ EVENTS = st.one_of(
     st.builds(Correction, **SAID, text=ID),
     st.builds(Outcome, **SAID, name=ID, value=NUMBER),
     st.builds(Retraction, **SAID, of=SLOTS),
-    st.builds(Forget, at=AT, user=ID),
+    st.builds(Forget, at=AT, user=ID, by=ID),
+    st.builds(
+        Ruling,
+        at=AT,
+        completion_id=ID,
+        slot=SLOTS,
+        rater=ID,
+        weight=st.floats(0, 1),
+        reason=ID,
+        by=ID,
+    ),
     st.builds(
         DeadLetter, at=AT, topic=ID, partition=WHOLE, offset=WHOLE, key=TEXT, reason=TEXT, raw=TEXT
     ),

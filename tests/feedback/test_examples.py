@@ -1,7 +1,10 @@
 """The examples folder, read by position."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,18 +14,13 @@ from hypothesis import given, settings
 from feedback import examples
 from feedback.events import Completion
 from feedback.examples import SCHEMA, BadExamples, Example
-from feedback.join import Group, Said, settle
-from feedback.log import Position
-from tests.feedback.made import completion, thumb
+from tests.feedback.made import completion, settled, thumb
 from tests.feedback.test_events import completions
 
 
 def row(name: str, up: bool = True, second: float = 1) -> Example:
-    group = Group().add(
-        [completion(name)], [Said(thumb(up, second, of=name), Position(0, int(second)))]
-    )
-    (only,) = settle(group).values()
-    return only
+    (only,) = settled(completion(name), thumb(up, second, of=name))
+    return replace(only, offset=int(second))
 
 
 def place(completions: int, verdicts: int) -> examples.Watermark:
@@ -68,8 +66,7 @@ def test_the_digest_names_the_rows(tmp_path: Path) -> None:
 @settings(max_examples=50, deadline=None)  # each example is a file
 @given(completions())
 def test_whatever_the_log_may_hold_an_example_can(served: Completion) -> None:
-    said = Said(thumb(True, of=served.id), Position(0, 0))
-    rows = list(settle(Group().add([served], [said])).values())
+    rows = settled(served, thumb(True, of=served.id).model_copy(update={"at": served.at}))
     with TemporaryDirectory() as folder:
         examples.append(Path(folder), place(0, 0), place(1, 1), rows)
         assert examples.read(Path(folder)).examples == rows
@@ -83,14 +80,14 @@ V1 = {"v": "1", "start": "{}"}
     [
         (SCHEMA, "v is none; this version reads v 1"),
         (SCHEMA.with_metadata(V1 | {"v": "2"}), "v is 2; this version reads v 1"),
-        (SCHEMA.remove(30).with_metadata(V1), "column 30 is none; expected offset int64"),
+        (SCHEMA.remove(32).with_metadata(V1), "column 32 is none; expected offset int64"),
         (
-            SCHEMA.set(11, pa.field("parameters", pa.int64())).with_metadata(V1),
-            "column 11 is parameters int64; expected parameters string",
+            SCHEMA.set(12, pa.field("parameters", pa.int64())).with_metadata(V1),
+            "column 12 is parameters int64; expected parameters string",
         ),
         (
             SCHEMA.append(pa.field("mood", pa.string())).with_metadata(V1),
-            "column 31 is mood string; expected none",
+            "column 33 is mood string; expected none",
         ),
     ],
 )
@@ -116,3 +113,38 @@ def test_a_file_that_is_no_parquet_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_an_absent_folder_is_empty(tmp_path: Path) -> None:
     assert examples.read(tmp_path / "none").examples == []
+
+
+def test_users_are_taken_out_and_the_file_is_as_old_as_before(tmp_path: Path) -> None:
+    rows = [row("a"), row("b"), replace(row("c"), user="bob"), replace(row("d"), rater="bob")]
+    path = examples.append(tmp_path, place(1, 1), place(4, 4), rows)
+    os.utime(path, (1000, 1000))
+    (batch,) = examples.batches(tmp_path)
+    assert examples.without(batch, {"bob"}) == 2
+    assert [one.completion_id for one in examples.rows(batch)] == ["a", "b"]
+    assert examples.start(batch) == place(1, 1)
+    assert path.stat().st_mtime == 1000
+    before = path.read_bytes()
+    assert examples.without(batch, {"bob"}) == 0
+    assert path.read_bytes() == before
+
+
+def test_files_go_when_they_are_too_old(tmp_path: Path) -> None:
+    old, young = (examples.append(tmp_path, place(0, 0), place(n, n), [row("a")]) for n in (1, 2))
+    os.utime(old, (time() - 31 * 86_400,) * 2)
+    os.utime(young, (time() - 29 * 86_400,) * 2)
+    assert examples.expire(tmp_path, 30) == 1
+    assert [batch.path for batch in examples.batches(tmp_path)] == [young]
+
+
+def test_some_columns_are_read_without_the_rest(tmp_path: Path) -> None:
+    examples.append(tmp_path, place(0, 0), place(1, 1), [row("a")])
+    (batch,) = examples.batches(tmp_path)
+    assert examples.some(batch, ["up", "rater"]) == [{"up": True, "rater": "ann"}]
+
+
+def test_a_file_of_nobody_else_goes_whole(tmp_path: Path) -> None:
+    examples.append(tmp_path, place(0, 0), place(1, 1), [row("a")])
+    (batch,) = examples.batches(tmp_path)
+    assert examples.without(batch, {"ann"}) == 1
+    assert list(tmp_path.iterdir()) == []

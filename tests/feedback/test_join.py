@@ -5,25 +5,28 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.events import Completion, Verdict
+from feedback.events import Completion, Ruling, Verdict
 from feedback.examples import Example
-from feedback.join import Group, Said, news, settle
+from feedback.join import Group, Join, Said, Served, repeats
 from feedback.log import Position
-from tests.feedback.made import comparison, completion, correction, outcome, retraction, thumb
+from tests.feedback.made import (
+    SPAN,
+    comparison,
+    completion,
+    correction,
+    group,
+    outcome,
+    retraction,
+    ruling,
+    settled,
+    thumb,
+)
 
-
-def group(*events: Completion | Verdict) -> Group:
-    completions = [e for e in events if isinstance(e, Completion)]
-    verdicts = [e for e in events if isinstance(e, Verdict)]
-    return Group().add(completions, [Said(v, Position(0, i)) for i, v in enumerate(verdicts)])
-
-
-def rows(*events: Completion | Verdict) -> list[Example]:
-    return list(settle(group(*events)).values())
+JOIN = Join(SPAN)
 
 
 def test_a_thumb_and_its_completion_make_an_example() -> None:
-    (row,) = rows(completion(), thumb(True))
+    (row,) = settled(completion(), thumb(True))
     assert (row.completion_id, row.slot, row.up, row.rater) == ("c1", "thumb", True, "ann")
     assert row.answer_ids == [4, 5]
     assert row.logprobs == [-0.1, -0.25]
@@ -31,40 +34,40 @@ def test_a_thumb_and_its_completion_make_an_example() -> None:
 
 
 def test_a_verdict_waits_for_its_completion() -> None:
-    assert rows(thumb(True)) == []
+    assert settled(thumb(True)) == []
 
 
 def test_the_latest_word_holds() -> None:
-    (row,) = rows(completion(), thumb(True, 1), thumb(False, 2))
+    (row,) = settled(completion(), thumb(True, 1), thumb(False, 2))
     assert row.up is False
 
 
 def test_a_repeat_of_an_old_verdict_does_not_count_as_a_new_one() -> None:
-    (row,) = rows(
+    (row,) = settled(
         completion(), thumb(True, 1, key="k1"), thumb(False, 2, key="k2"), thumb(True, 3, key="k1")
     )
     assert row.up is False
 
 
 def test_two_people_have_two_verdicts() -> None:
-    found = rows(completion(), thumb(True), thumb(False, 2, user="bob"))
+    found = settled(completion(), thumb(True), thumb(False, 2, user="bob"))
     assert {(row.rater, row.up) for row in found} == {("ann", True), ("bob", False)}
 
 
 def test_who_asked_is_who_rates_where_the_verdict_names_nobody() -> None:
-    (row,) = rows(completion(), thumb(True, 1, user="ann"), thumb(False, 2))
+    (row,) = settled(completion(), thumb(True, 1, user="ann"), thumb(False, 2))
     assert row.up is False
 
 
 def test_a_retraction_takes_back_and_a_later_word_counts_again() -> None:
-    (row,) = rows(completion(), thumb(True, 1), retraction(2))
+    (row,) = settled(completion(), thumb(True, 1), retraction(2))
     assert row.retracted
-    (row,) = rows(completion(), thumb(True, 1), retraction(2), thumb(False, 3))
+    (row,) = settled(completion(), thumb(True, 1), retraction(2), thumb(False, 3))
     assert (row.retracted, row.up) == (False, False)
 
 
 def test_kinds_and_names_are_slots_of_their_own() -> None:
-    found = rows(
+    found = settled(
         completion(), thumb(True), correction("better"), outcome("resolved", 1), outcome("cost", 2)
     )
     assert {row.slot for row in found} == {
@@ -76,8 +79,8 @@ def test_kinds_and_names_are_slots_of_their_own() -> None:
 
 
 def test_a_comparison_needs_both_completions() -> None:
-    assert rows(completion("g"), comparison("g", "g.1")) == []
-    (row,) = rows(completion("g"), completion("g.1", adapter="m-v1"), comparison("g", "g.1"))
+    assert settled(completion("g"), comparison("g", "g.1")) == []
+    (row,) = settled(completion("g"), completion("g.1", adapter="m-v1"), comparison("g", "g.1"))
     assert (row.rival_id, row.rival_adapter, row.winner) == ("g.1", "m-v1", "a")
     assert row.rival_answer_ids == [4, 5]
 
@@ -85,25 +88,60 @@ def test_a_comparison_needs_both_completions() -> None:
 def test_a_comparison_with_nobody_displaces_none_with_somebody() -> None:
     both = completion("g"), completion("g.1")
     good, vain = comparison("g", "g.1", "b", 1), comparison("g", "g.9", "a", 2)
-    (row,) = rows(*both, good, vain)
+    (row,) = settled(*both, good, vain)
     assert (row.rival_id, row.winner) == ("g.1", "b")
-    (row,) = rows(*both, completion("g.9"), good, vain)  # it was only early
+    (row,) = settled(*both, completion("g.9"), good, vain)  # it was only early
     assert (row.rival_id, row.winner) == ("g.9", "a")
 
 
 def test_news_is_only_what_changed() -> None:
     before = group(completion(), thumb(True, 1))
-    assert news(before, before.add([], [Said(thumb(True, 1), Position(0, 9))])) == []
-    (row,) = news(before, before.add([], [Said(thumb(False, 2), Position(0, 9))]))
+    assert JOIN.news(before, before.add([], [Said(thumb(True, 1), Position(0, 9))])) == []
+    (row,) = JOIN.news(before, before.add([], [Said(thumb(False, 2), Position(0, 9))]))
     assert (row.up, row.offset) == (False, 9)
 
 
 def test_a_retraction_of_nothing_is_no_news() -> None:
     before = group(completion())
-    assert news(before, before.add([], [Said(retraction(1), Position(0, 0))])) == []
+    assert JOIN.news(before, before.add([], [Said(retraction(1), Position(0, 0))])) == []
 
 
-EVENTS: list[Completion | Verdict] = [
+def test_a_verdict_after_the_window_does_not_count() -> None:
+    last, late = SPAN.total_seconds(), SPAN.total_seconds() + 1
+    (row,) = settled(completion(), thumb(True, last))
+    assert row.up is True
+    assert settled(completion(), thumb(True, late)) == []
+    (row,) = settled(completion(), thumb(True, 1), thumb(False, late), retraction(late))
+    assert row.up is True
+
+
+def test_a_repeat_is_told_by_its_key() -> None:
+    known = group(completion(), thumb(True, 1, key="k"))
+    new = [Said(thumb(up, 2, key=k), Position(0, 9)) for up, k in ((True, "k"), (False, "l"))]
+    assert [verdict.key for verdict in repeats(known, [*new, new[1]])] == ["k", "l"]
+
+
+def test_a_ruling_weighs_a_verdict_and_says_why() -> None:
+    (row,) = settled(completion(), thumb(True), ruling(0.0))
+    assert (row.weight, row.ruling) == (0.0, "guard: too many")
+    (row,) = settled(completion(), ruling(0.0, rater="bob"), thumb(True))
+    assert (row.weight, row.ruling) == (1.0, None)
+
+
+def test_a_person_outranks_the_guard_and_the_later_ruling_holds() -> None:
+    by_hand = ruling(1.0, 2, by="eve")
+    (row,) = settled(completion(), thumb(True), by_hand, ruling(0.0, 3))
+    assert (row.weight, row.ruling) == (1.0, "eve: too many")
+    (row,) = settled(completion(), thumb(True), ruling(0.0, 9, by="eve"), by_hand)
+    assert row.weight == 0.0
+
+
+def test_a_ruling_holds_when_the_verdict_is_changed() -> None:
+    (row,) = settled(completion(), thumb(True, 1), ruling(0.0, 2), thumb(False, 3))
+    assert (row.up, row.weight) == (False, 0.0)
+
+
+EVENTS: list[Completion | Verdict | Ruling] = [
     completion("g"),
     completion("g.1"),
     thumb(True, 1, of="g", key="k1"),
@@ -114,19 +152,24 @@ EVENTS: list[Completion | Verdict] = [
     thumb(True, 4, of="g.1"),
     comparison("g", "g.1"),
     correction("so", 5, of="g"),
+    thumb(False, SPAN.total_seconds() + 9, of="g", key="k9"),
+    ruling(0.0, 5, of="g"),
+    ruling(0.5, 4, of="g.1", by="eve"),
 ]
 
 
 def said_only(found: list[Example]) -> set[str]:
     """Without the positions, which do depend on the order."""
-    return {f"{r.identity} {r.up} {r.winner} {r.correction} {r.retracted}" for r in found}
+    return {
+        f"{r.identity} {r.up} {r.winner} {r.correction} {r.retracted} {r.weight}" for r in found
+    }
 
 
 @given(st.permutations(EVENTS), st.lists(st.sampled_from(EVENTS), max_size=10))
 def test_order_and_repetition_change_nothing(
-    order: list[Completion | Verdict], repeated: list[Completion | Verdict]
+    order: list[Completion | Verdict | Ruling], repeated: list[Completion | Verdict | Ruling]
 ) -> None:
-    assert said_only(rows(*order, *repeated)) == said_only(rows(*EVENTS))
+    assert said_only(settled(*order, *repeated)) == said_only(settled(*EVENTS))
 
 
 def test_the_rows_that_were_news_add_up_to_what_is_settled() -> None:
@@ -135,9 +178,9 @@ def test_the_rows_that_were_news_add_up_to_what_is_settled() -> None:
         now, newest = Group(), dict[str, Example]()
         for i, event in order:
             late = now.add(
-                [event] if isinstance(event, Completion) else [],
+                [Served(event)] if isinstance(event, Completion) else [],
                 [Said(event, Position(0, i))] if isinstance(event, Verdict) else [],
             )
-            newest |= {row.slot: row for row in news(now, late)}
+            newest |= {row.slot: row for row in JOIN.news(now, late)}
             now = late
         assert all(row.retracted for row in newest.values())

@@ -1,0 +1,113 @@
+"""The records of one partition as events; what cannot be read goes to the dead letters."""
+
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from feedback.dead import Bad, put_aside
+from feedback.events import VERDICTS, BadEvent, Completion, E, Forget, Ruling, Verdict, decode
+from feedback.examples import Watermark
+from feedback.join import Said, Served
+from feedback.log import FORGETS, Log, Record
+from feedback.metrics import Metrics
+
+TOPICS = ("completions", "verdicts")
+_log = logging.getLogger("feedback")
+
+
+class Taken(NamedTuple):
+    served: list[Served]
+    said: list[Said]
+    end: Watermark
+
+
+class AnotherLog(ValueError):
+    """More was read than this log ever had."""
+
+
+class Intake:
+    def __init__(self, log: Log, partition: int, metrics: Metrics) -> None:
+        self.partition = partition
+        self._log, self._metrics = log, metrics
+        self.places = [f"{topic}/{partition}" for topic in TOPICS]
+
+    def take(self, start: Watermark, limit: int, until: Watermark | None) -> Taken:
+        """From `start` on, at most `limit` of each topic; or up to `until`, where that is known."""
+        completions, verdicts = self.places
+        if until:
+            served = list(self._up_to("completions", start[completions], until[completions]))
+            said = list(self._up_to("verdicts", start[verdicts], until[verdicts]))
+            return self._taken(served, said, until)
+        served = self._next("completions", start[completions], limit)
+        said = self._next("verdicts", start[verdicts], limit)
+        ends = {completions: _end(served), verdicts: _end(said)}
+        return self._taken(served, said, {p: ends[p] or start[p] for p in self.places})
+
+    def forgets(self, start: int) -> tuple[list[Forget], int]:
+        """All users who want to be forgotten, from `start` on, and where more would follow."""
+        found = list[Forget]()
+        while records := self._log.read(FORGETS.name, 0, start):
+            # Every partition's worker reads them; one puts aside what cannot be read.
+            aside = self.partition == 0
+            events = self._events(FORGETS.name, records, (Forget,), aside=aside)
+            found += [event for event, _ in events]
+            start = records[-1].position.offset + 1
+        return found, start
+
+    def check(self, start: Watermark) -> None:
+        """A window of another log, or a log that was deleted, would wait for ever."""
+        for topic, place in zip(TOPICS, self.places, strict=True):
+            end = self._log.end(topic)[self.partition]
+            if start[place] > end:
+                raise AnotherLog(
+                    f"{place} was read up to {start[place]} and ends at {end}; expected the log "
+                    "that feedback_window and examples were made from"
+                )
+
+    def _taken(self, served: list[Record], said: list[Record], end: Watermark) -> Taken:
+        return Taken(
+            [Served(c, r.value) for c, r in self._events("completions", served, (Completion,))],
+            [
+                Said(v, r.position, r.value)
+                for v, r in self._events("verdicts", said, VERDICTS)
+                if isinstance(v, Verdict | Ruling)
+            ],
+            end,
+        )
+
+    def _next(self, topic: str, start: int, limit: int) -> list[Record]:
+        records = self._log.read(topic, self.partition, start, limit)
+        end = _end(records)
+        if end:
+            self._missed(topic, records[0].position.offset - start)
+            self._metrics.behind(topic, self.partition, self._log.end(topic)[self.partition] - end)
+        return records
+
+    def _up_to(self, topic: str, start: int, end: int) -> Iterator[Record]:
+        while start < end:
+            records = self._log.read(topic, self.partition, start, end - start)
+            yield from (record for record in records if record.position.offset < end)
+            start = _end(records) or end  # retention may have taken the rest
+
+    def _missed(self, topic: str, records: int) -> None:
+        if records:
+            _log.error("%d records of %s were removed before they were read", records, topic)
+            self._metrics.missed(topic, records)
+
+    def _events(
+        self, topic: str, records: list[Record], kinds: tuple[type[E], ...], *, aside: bool = True
+    ) -> list[tuple[E, Record]]:
+        found, bad = list[tuple[E, Record]](), list[Bad]()
+        for record in records:
+            try:
+                found.append((decode(record.value, kinds), record))
+            except BadEvent as error:
+                bad.append(Bad(record, str(error)))
+        if bad and aside:
+            put_aside(self._log, topic, bad)
+            self._metrics.put_aside(topic, len(bad))
+        return found
+
+
+def _end(records: list[Record]) -> int | None:
+    return records[-1].position.offset + 1 if records else None

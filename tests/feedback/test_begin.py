@@ -1,0 +1,35 @@
+"""Real processes with wrong settings: one line, and the exit code that says so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from feedback.begin import BAD_SETTINGS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "complaint"),
+    [
+        ("FEEDBACK_GUARD", '{"a_dayy": 1}', "feedback_guard.a_dayy: Unexpected keyword argument"),
+        ("FEEDBACK_GUARD", '{"a_day": -1}', "feedback_guard.a_day: Input should be greater than"),
+        ("FEEDBACK_GUARD", "{a_day: 1}", 'error parsing value for field "feedback_guard"'),
+        ("FEEDBACK_WORKERS", "0", "feedback_workers: Input should be greater than or equal to 1"),
+        ("LOG", "mysql://x", "log url is 'mysql://x'; expected sqlite:///path/to/log.db"),
+        ("LOG", "kafka://127.0.0.1:1?partition=3", "partition: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_setting_ends_the_worker_in_one_line(
+    setting: str, value: str, complaint: str, tmp_path: Path
+) -> None:
+    env = os.environ | {f"THUMBWHEEL_{setting}": value, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "feedback"], env=env, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == BAD_SETTINGS
+    assert complaint in done.stderr
+    assert len(done.stderr.splitlines()) == 1
