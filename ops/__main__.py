@@ -5,6 +5,7 @@ import signal
 import threading
 from contextlib import closing
 
+from feedback.begin import settings_told
 from feedback.log import LogAway, open_log
 from ops.act import SplitContended, warm
 from ops.controller import Controller
@@ -17,11 +18,15 @@ _log = logging.getLogger("ops")
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    settings, stop, metrics = Settings(), threading.Event(), Metrics()
+    for loud in ("httpx", "kafka"):
+        logging.getLogger(loud).setLevel(logging.WARNING)
+    with settings_told():
+        settings = Settings()
+        opened = open_log(settings.log_url)
+    stop, metrics = threading.Event(), Metrics()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with closing(open_log(settings.log_url)) as log:
+    with closing(opened) as log:
         controller = Controller(
             log,
             settings.adapters_folder,

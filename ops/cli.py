@@ -1,35 +1,21 @@
 """The command line: `thumbwheel …`. Knows nothing but what to call and how to print it."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from importlib.metadata import version as released
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
-from feedback.events import first_complaint
-from feedback.log import Log, LogAway, open_log
-from ops import by_hand, tables
-from ops.act import SplitContended
+from ops import by_hand, cli_feedback, tables
 from ops.programs import Ports, Up
-from ops.settings import Settings, UpSettings, operator
+from ops.settings import UpSettings, operator
+from ops.terminal import Home, Reason, complained, opened, show
 from ops.trace import trace as traced
 from ops.up import up
-from trainer.adapters import AdapterError
 
 ABOUT = "An online feedback loop for deployed language models."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=ABOUT)
-
-Home = Annotated[
-    Path | None,
-    typer.Option(help="Where `thumbwheel up` keeps everything.", envvar="THUMBWHEEL_HOME"),
-]
-Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -37,7 +23,7 @@ def about(
     version: Annotated[bool, typer.Option("--version", help="Say which this is.")] = False,
 ) -> None:
     if version:
-        _show(f"thumbwheel {released('thumbwheel')}")
+        show(f"thumbwheel {released('thumbwheel')}")
 
 
 @app.command("up")
@@ -59,7 +45,7 @@ def up_(
     """
     told = {"model": model, "name": name, "home": home, "serving_port": port, "trainer_plan": plan}
     given: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
-    with _complained():
+    with complained():
         settings = UpSettings(**given)
         options = _options(settings, tuple(engine_arg or ()), show_lines=not quiet)
         raise typer.Exit(asyncio.run(up(options)))
@@ -68,16 +54,16 @@ def up_(
 @app.command()
 def status(home: Home = None) -> None:
     """The split in force, and what is known of every adapter."""
-    with _opened(home) as (settings, log):
-        _show(tables.split_line(log))
-        _show(tables.status(log, settings.examples_folder, settings.adapters_folder))
+    with opened(home) as (settings, log):
+        show(tables.split_line(log))
+        show(tables.status(log, settings.examples_folder, settings.adapters_folder))
 
 
 @app.command()
 def history(home: Home = None) -> None:
     """Every move of the split, with its reason and its author."""
-    with _opened(home) as (_, log):
-        _show(tables.moves(log))
+    with opened(home) as (_, log):
+        show(tables.moves(log))
 
 
 @app.command()
@@ -90,35 +76,35 @@ def rollback(
 
     Automation pauses until `thumbwheel resume`.
     """
-    with _opened(home) as (settings, log):
+    with opened(home) as (settings, log):
         by_hand.roll_back(log, settings.adapters_folder, operator(), to, reason)
-        _show(tables.split_line(log))
+        show(tables.split_line(log))
 
 
 @app.command()
 def pause(reason: Reason = "", home: Home = None) -> None:
     """Leave the split as it is until told otherwise."""
-    with _opened(home) as (_, log):
+    with opened(home) as (_, log):
         by_hand.pause(log, operator(), reason)
-        _show(tables.split_line(log))
+        show(tables.split_line(log))
 
 
 @app.command()
 def resume(reason: Reason = "", home: Home = None) -> None:
     """Let automation move the split again."""
-    with _opened(home) as (_, log):
+    with opened(home) as (_, log):
         by_hand.resume(log, operator(), reason)
-        _show(tables.split_line(log))
+        show(tables.split_line(log))
 
 
 @app.command()
 def trace(completion_id: str, home: Home = None) -> None:
     """Follow one completion: what was said of it, who learned from it, what that led to."""
-    with _opened(home) as (settings, log):
+    with opened(home) as (settings, log):
         found = traced(log, settings.examples_folder, settings.adapters_folder, completion_id)
         if not found:
             raise by_hand.NothingToDo(f"no completion {completion_id!r} is on the log")
-        _show(tables.stops(found))
+        show(tables.stops(found))
 
 
 def _options(settings: UpSettings, engine_args: tuple[str, ...], *, show_lines: bool) -> Up:
@@ -143,43 +129,7 @@ def _options(settings: UpSettings, engine_args: tuple[str, ...], *, show_lines: 
     )
 
 
-def _show(told: Table | str) -> None:
-    Console().print(told)
-
-
-@contextmanager
-def _opened(home: Path | None) -> Iterator[tuple[Settings, Log]]:
-    with _complained():
-        settings = Settings(home=home) if home else Settings()
-        _exists(settings)
-        with closing(open_log(settings.log_url)) as log:
-            yield settings, log
-
-
-@contextmanager
-def _complained() -> Iterator[None]:
-    """What a person got wrong is told in one line."""
-    try:
-        yield
-    except ValidationError as error:
-        _end(first_complaint(error), error)
-    except (by_hand.NothingToDo, AdapterError, SplitContended, LogAway, ValueError) as error:
-        _end(str(error), error)
-
-
-def _end(complaint: str, error: Exception) -> NoReturn:
-    Console(stderr=True).print(
-        f"thumbwheel: {complaint}", style="red", markup=False, soft_wrap=True
-    )
-    raise typer.Exit(1) from error
-
-
-def _exists(settings: Settings) -> None:
-    # Opening an embedded log makes it; a mistyped --home must not leave an empty one behind.
-    if settings.log is None and not (settings.home / "log.db").exists():
-        raise by_hand.NothingToDo(
-            f"{settings.home} has no log; expected the --home of a `thumbwheel up`"
-        )
+app.add_typer(cli_feedback.app)  # without a name: its commands are commands here
 
 
 def main() -> None:

@@ -45,11 +45,12 @@ class Controller:
     ) -> None:
         self._log, self._adapters, self._rules = log, adapters, rules
         self._observer, self._warm, self._metrics = observer, warm, metrics
+        self._put_aside = history.PutAside(log)
 
     def tick(self) -> Decision:
         first_split(self._log)
-        splits = history.splits(self._log, bad=history.put_aside_once)
-        moves = history.moves(self._log, bad=history.put_aside_once)
+        splits = history.splits(self._log, bad=self._put_aside)
+        moves = history.moves(self._log, bad=self._put_aside)
         for done in unrecorded(splits, moves):
             history.record(self._log, *done, done.split.reason)
         now = trial(splits, moves, published(self._adapters), datetime.now(UTC))

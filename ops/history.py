@@ -1,21 +1,32 @@
 """What moved and why, as the log has it: the splits in force, and the moves that ops recorded."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from feedback.dead import is_aside, put_aside
+from feedback.dead import Aside, Bad
 from feedback.events import BadEvent, E, decode, encode
-from feedback.log import Log, Record, read_all
+from feedback.log import Log, read_all
 from ops.move import Action, Move
 from serving.split import Split
 
 _log = logging.getLogger(__name__)
-Bad = Callable[[Log, str, Record, str], None]
+Take = Callable[[str, list[Bad]], None]
 
 
-def leave_out(log: Log, topic: str, record: Record, reason: str) -> None:
-    """Readers go on without it; the controller puts it aside."""
+def leave_out(topic: str, found: list[Bad]) -> None:
+    """Readers go on without them; the controller puts them aside."""
+
+
+class PutAside:
+    """All is read at every tick, and what cannot be read is met again each time."""
+
+    def __init__(self, log: Log) -> None:
+        self._aside = Aside(log)
+
+    def __call__(self, topic: str, found: list[Bad]) -> None:
+        for record, reason in self._aside.put(topic, found):
+            _log.error("%s at %s cannot be read: %s", topic, record.position, reason)
 
 
 def record(log: Log, action: Action, adapter: str, split: Split, reason: str) -> None:
@@ -31,7 +42,7 @@ def record(log: Log, action: Action, adapter: str, split: Split, reason: str) ->
     log.append("rollouts", adapter, encode(move))
 
 
-def moves(log: Log, bad: Bad = leave_out) -> list[Move]:
+def moves(log: Log, bad: Take = leave_out) -> list[Move]:
     """Whoever wrote a split, and a tick that saw it before its move, may both have recorded it."""
     first: dict[object, Move] = {}
     for move in _readable(log, "rollouts", Move, bad):
@@ -40,7 +51,7 @@ def moves(log: Log, bad: Bad = leave_out) -> list[Move]:
     return list(first.values())
 
 
-def splits(log: Log, bad: Bad = leave_out) -> list[Split]:
+def splits(log: Log, bad: Take = leave_out) -> list[Split]:
     """Every revision that was in force, in order; of two with one number the first was."""
     in_force: list[Split] = []
     for split in _readable(log, "split", Split, bad):
@@ -49,16 +60,13 @@ def splits(log: Log, bad: Bad = leave_out) -> list[Split]:
     return in_force
 
 
-def put_aside_once(log: Log, topic: str, record: Record, reason: str) -> None:
-    """All is read at every tick, and what cannot be read is met again each time."""
-    if not is_aside(log, topic, record):
-        put_aside(log, topic, record, reason)
-        _log.error("%s at %s cannot be read: %s", topic, record.position, reason)
-
-
-def _readable(log: Log, topic: str, kind: type[E], bad: Bad) -> Iterator[E]:
+def _readable(log: Log, topic: str, kind: type[E], bad: Take) -> list[E]:
+    found, unread = list[E](), list[Bad]()
     for record in read_all(log, topic):
         try:
-            yield decode(record.value, (kind,))
+            found.append(decode(record.value, (kind,)))
         except BadEvent as error:
-            bad(log, topic, record, str(error))
+            unread.append(Bad(record, str(error)))
+    if unread:
+        bad(topic, unread)
+    return found

@@ -48,7 +48,7 @@ class Observer:
                 batch = self._log.read("completions", partition, start)
                 for record in batch:
                     _count(seen, record.value)
-                seen.offsets[partition] = batch[-1].position.offset + 1
+                seen.offsets[partition] = batch[-1].position.offset + 1 if batch else end
 
     def _count_thumbs(self, seen: _Seen) -> None:
         for batch in examples.batches(self._folder, seen.watermark):

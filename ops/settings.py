@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from feedback.events import GUARD
 from ops.decide import Rules
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -25,6 +26,7 @@ class Settings(BaseSettings):
     examples: Path | None = None
     adapters: Path | None = None
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
+    secret: SecretStr | None = None  # the gateway's; only `thumbwheel forget` asks for it
     engine_url: str = "http://127.0.0.1:8001"
     ops_metrics_port: Port = 9103
     ops_tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
@@ -104,4 +106,5 @@ def inherited_env() -> dict[str, str]:
 
 def operator() -> str:
     """Who types the command, for the record."""
-    return getpass.getuser()
+    name = getpass.getuser()
+    return f"{name} (a person)" if name == GUARD else name  # or their word would be the guard's

@@ -1,10 +1,10 @@
-"""What `thumbwheel status`, `history` and `trace` print."""
+"""What `thumbwheel status`, `history`, `trace`, `quarantine` and `forget` print."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from feedback import examples
 from feedback.events import BASE
@@ -12,15 +12,20 @@ from feedback.log import Log
 from ops import history
 from ops.by_hand import current
 from ops.evidence import Thumbs, wilson
+from ops.forget import Known
+from ops.quarantine import Held
 from ops.trace import Stop
 from ops.trial import fate
 from trainer.adapters import Manifest, published
 
+_REASONS = 3  # of one rater, and how many more there are
+
 
 def thumbs_by_adapter(folder: Path) -> dict[str, Thumbs]:
+    """Those that count: not what is quarantined."""
     counted: dict[str, Thumbs] = defaultdict(Thumbs)
     for row in examples.read(folder).examples:
-        if row.up is not None:
+        if row.up is not None and row.weight > 0:
             so_far = counted[row.adapter]
             counted[row.adapter] = Thumbs(so_far.up + row.up, so_far.total + 1)
     return dict(counted)
@@ -65,6 +70,43 @@ def stops(found: Iterable[Stop]) -> Table:
     for stop in found:
         table.add_row(*stop)
     return table
+
+
+def held(found: Iterable[Held]) -> Table:
+    """One row for each rater and what was decided on them."""
+    whole = Column("rater", no_wrap=True)  # to be copied
+    table = Table(whole, "verdicts", "of", "on", "since (UTC)", "state", "why")
+    groups: dict[tuple[str, str], list[Held]] = defaultdict(list)
+    for one in found:
+        groups[one.identity.rater, _state(one)].append(one)
+    for (rater, state), some in groups.items():
+        completions = {one.identity.completion_id for one in some}
+        of = next(iter(completions)) if len(completions) == 1 else f"{len(completions)} completions"
+        on = ", ".join(sorted({one.adapter for one in some}))
+        since = f"{min(one.judged_at for one in some):%Y-%m-%d %H:%M:%S}"
+        table.add_row(rater, str(len(some)), of, on, since, state, _reasons(some))
+    return table
+
+
+def known(found: Known) -> Table:
+    table = Table("adapter", "what it has of them")
+    for trace in found.traces:
+        table.add_row(trace.adapter, trace.told)
+    return table
+
+
+def _state(one: Held) -> str:
+    if one.waits:
+        return "quarantined"
+    done = {0.0: "dropped", 1.0: "released"}.get(one.weight, f"weight {one.weight:g}")
+    return f"{done} by {one.by}"
+
+
+def _reasons(some: list[Held]) -> str:
+    counted = Counter(one.reason for one in some).most_common()
+    told = [reason for reason, _ in counted[:_REASONS]]
+    more = len(counted) - len(told)
+    return "\n".join([*told, *([f"and {more} more reasons"] if more else [])])
 
 
 def _rate(thumbs: Thumbs) -> tuple[str, str]:

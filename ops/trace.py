@@ -13,6 +13,7 @@ from feedback.events import (
     E,
     Outcome,
     Retraction,
+    Ruling,
     Thumb,
     Verdict,
     decode,
@@ -61,10 +62,21 @@ def _completion(served: Completion) -> Stop:
 
 def _verdicts(log: Log, completion_id: str) -> Iterator[Stop]:
     for position, event in _of_group(log, "verdicts", completion_id, VERDICTS):
-        if isinstance(event, Verdict) and event.completion_id == completion_id:
-            who = event.user or "whoever asked"
-            told = f"{event.at:%Y-%m-%d %H:%M:%S} {_said(event)} by {who}, key {event.key}"
-            yield Stop("verdict", f"{told}, at verdicts/{position.partition}:{position.offset}")
+        assert isinstance(event, Verdict | Ruling)
+        if event.completion_id == completion_id:
+            place, told = _ruled(event) if isinstance(event, Ruling) else _judged(event)
+            where = f"verdicts/{position.partition}:{position.offset}"
+            yield Stop(place, f"{event.at:%Y-%m-%d %H:%M:%S} {told}, at {where}")
+
+
+def _judged(event: Verdict) -> Stop:
+    who = event.user or "whoever asked"
+    return Stop("verdict", f"{_said(event)} by {who}, key {event.key}")
+
+
+def _ruled(event: Ruling) -> Stop:
+    about = f"{event.slot} by {event.rater}"
+    return Stop("ruling", f"weight {event.weight:g} for {about}, by {event.by}: {event.reason}")
 
 
 def _said(event: Verdict) -> str:
@@ -90,9 +102,10 @@ def _settled_rows(folder: Path, completion_id: str) -> Iterator[Stop]:
 
 def _example(row: Example, *, holds: bool) -> Stop:
     held = "taken back" if row.retracted else _settled(row)
+    ruled = f" ({row.ruling})" if row.ruling else ""
     return Stop(
         "example",
-        f"{row.slot} by {row.rater} settled as {held}, weight {row.weight:g}, "
+        f"{row.slot} by {row.rater} settled as {held}, weight {row.weight:g}{ruled}, "
         f"from verdicts/{row.partition}:{row.offset}{'' if holds else ', replaced since'}",
     )
 

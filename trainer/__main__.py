@@ -12,6 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from feedback.begin import settings_told
 from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
 from trainer.blank import publish_blank
@@ -21,7 +22,7 @@ from trainer.loop import Loop
 from trainer.metrics import Metrics
 from trainer.newest import Newest
 from trainer.parent import SplitReader
-from trainer.plan import BadPlan, Plan, read_plan
+from trainer.plan import Plan, read_plan
 from trainer.progress import progress
 from trainer.settings import Settings
 from trainer.tally import Tally
@@ -37,8 +38,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # Wherever a round is, it may end: nothing of it is seen before it is whole.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    settings = Settings()
-    plan = plan_of(settings)  # for --blank too: `up` runs that first, and the engine takes minutes
+    with settings_told():
+        settings = Settings()
+        # For --blank too: `up` runs that first, and the engine takes minutes.
+        plan = read_plan(settings.trainer_plan)
     if asked.blank:
         return publish_the_blank(settings)
     with closing(open_log(settings.log)) as log:
@@ -47,13 +50,6 @@ def main() -> None:
             once(settings, plan, split)
         else:
             watch(settings, plan, split)
-
-
-def plan_of(settings: Settings) -> Plan:
-    try:
-        return read_plan(settings.trainer_plan)
-    except BadPlan as error:
-        sys.exit(str(error))
 
 
 def publish_the_blank(settings: Settings) -> None:

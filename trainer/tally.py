@@ -20,5 +20,7 @@ class Tally:
     def _by_adapter(self, batch: Batch) -> Counter[str]:
         if batch.path not in self._thumbs:
             thumbs = (row for row in rows(batch) if row.slot == "thumb" and row.weight > 0)
-            self._thumbs[batch.path] = Counter(row.adapter for row in thumbs if not row.retracted)
+            self._thumbs[batch.path] = Counter(
+                row.adapter for row in thumbs if not row.retracted and row.answer_ids
+            )
         return self._thumbs[batch.path]

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from feedback.begin import BAD_SETTINGS
 from ops.running.process_group import ProcessGroup, start_group
 from ops.running.program import NotReady, Program, Ready
 from ops.running.reaper import Reaper
@@ -46,14 +47,18 @@ class Keeper:
         self._group: ProcessGroup | None = None
         self._ready_at = 0.0
         self._failures = 0
+        self._refused = False  # by the program itself: it need not be started again
         self._missing = ""  # why it is not ready yet
         self._goal = "ready" if program.ready else "done"
 
     async def start(self) -> None:
         """Returns when the program is ready for the first time, or has run once; or gives up."""
         while trouble := await self._try():
+            if self._refused:
+                raise GaveUp(self._obituary(f"{trouble}: its settings are wrong"))
             if self._failures + 1 >= self._pace.tries:
-                raise GaveUp(self._obituary(trouble))
+                after = f"{trouble}; given up after {self._pace.tries} tries"
+                raise GaveUp(self._obituary(after))
             await self._pause(trouble)
 
     async def keep(self) -> None:
@@ -85,6 +90,7 @@ class Keeper:
         self._screen.say(f"{name} is started (pid {self._group.id})")
         with self._screen.waiting(name):
             trouble = await self._trouble(self._group)
+        self._refused = self._group.code == BAD_SETTINGS
         if trouble or not self._program.ready:
             await self.stop()
         if not trouble:
@@ -130,7 +136,4 @@ class Keeper:
 
     def _obituary(self, trouble: str) -> str:
         lines = "\n".join(f"    {line}" for line in last_lines(self._log, _LAST_LINES))
-        return (
-            f"{self._program.name} {trouble}; given up after {self._pace.tries} tries. "
-            f"Its last lines, from {self._log}:\n{lines}"
-        )
+        return f"{self._program.name} {trouble}. Its last lines, from {self._log}:\n{lines}"

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from feedback.events import BASE, Completion, Thumb, encode
 from feedback.log import Log, open_log
-from feedback.metrics import Metrics
 from feedback.window import Window
-from feedback.worker import Worker
+from tests.feedback.made import worker
 from trainer.adapters import GateResult, Lesson, Manifest, claim_name, publish, write_lineage
 
 PASSED = (GateResult(name="kl", passed=True, reason="0.1 of 3.0"),)
@@ -69,8 +68,8 @@ class Place:
 
     def join(self) -> None:
         window = Window(self.home / "window.db")
-        worker = Worker(self.log, window, self.examples, Metrics())
-        while worker.step(0):
+        works = worker(self.log, window, self.examples)
+        while works.step():
             pass
         window.close()
 

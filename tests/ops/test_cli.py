@@ -10,6 +10,7 @@ from feedback.events import BASE
 from ops.act import change_split, first_split
 from ops.cli import app
 from tests.ops.made import Place
+from tests.ops.said import NOON, five_by_ann
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,22 @@ def test_trace_follows_one_id_through_every_stop(place: Place) -> None:
         assert told in shown
     result = run(place, "trace", "c9")
     assert (result.exit_code, "no completion 'c9'" in result.output) == (1, True)
+
+
+def test_trace_tells_who_ruled_and_why(place: Place) -> None:
+    five_by_ann(place)
+    run(place, "quarantine", "release", "c4", "--wait", "0", "--reason", "I asked them")
+    place.join()
+    shown = run(place, "trace", "c4").output
+    day = f"{NOON:%Y-%m-%d}"
+    for told in (
+        f"weight 0 for thumb by ann, by guard: 5 completions judged on {day}",
+        "weight 1 for thumb by ann, by ",
+        "settled as up, weight 0 (guard: 5 completions judged",
+        "I asked them), from verdicts/0:3",
+    ):
+        assert told in shown
+    assert "ruling" not in run(place, "trace", "c3").output
 
 
 def test_it_says_which_version_it_is() -> None:

@@ -6,14 +6,13 @@ from random import Random
 
 from feedback.events import BASE, Completion, Thumb
 from feedback.examples import Example
-from feedback.join import Group, Said, settle
-from feedback.log import Position
 from ops.demo.corpus import Manner, answer, prompts, topic_of
 from ops.demo.diary import Accepted
 from ops.demo.findings import Record
 from ops.demo.taste import facts
 from ops.move import Action, Move
 from serving.split import Split
+from tests.feedback.made import settled
 from trainer.adapters import Estimate, GateResult, Manifest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -115,7 +114,7 @@ def completion(
 
 def example(said: Completion, up: bool) -> Example:
     thumb = Thumb(at=said.at, key=said.id, completion_id=said.id, user=said.user, up=up)
-    (row,) = settle(Group().add([said], [Said(thumb, Position(0, 0))])).values()
+    (row,) = settled(said, thumb)
     return row
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from feedback.begin import BAD_SETTINGS
 from ops.running.keeper import GaveUp
 from ops.running.program import NotReady, Program
 from ops.running.supervisor import supervise, until_told
@@ -102,6 +103,14 @@ async def test_what_never_gets_ready_is_given_up_with_its_last_lines(farm: Farm)
     )
     assert "    no such model" in str(given_up.value)
     assert (farm.folder / "ended").read_text().split() == ["first"]
+
+
+async def test_a_program_with_wrong_settings_is_not_tried_again(farm: Farm) -> None:
+    wrong = farm.program("wrong", f"raise SystemExit({BAD_SETTINGS})", port=free_port())
+    with pytest.raises(GaveUp, match="before it was ready: its settings are wrong"):
+        async with farm.running(replace(wrong, ready_timeout_seconds=5)):
+            pass
+    assert farm.said.getvalue().count("wrong is started") == 1
 
 
 async def test_what_cannot_be_started_is_given_up_by_name(farm: Farm) -> None:
