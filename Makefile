@@ -8,14 +8,17 @@ TORCH_BACKEND ?=
 # Without compiled files every process compiles torch and vLLM anew, for half a minute; the install
 # does it once, in ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
+# The demo's log: sqlite, kafka (a real broker, started for it; needs Java) or kafka://HOST:PORT.
+LOG ?= sqlite
 BIN := .venv/bin
 ROOMS := feedback trainer serving ops
+BENCHES := $(filter-out __init__,$(basename $(notdir $(wildcard tests/bench/*.py))))
 QUICK := $(BIN)/python -m pytest tests -m "not integration and not gpu" -n 2 --dist loadfile
 
-.PHONY: demo check test coverage test-gpu clean
+.PHONY: demo check test coverage bench test-gpu clean
 
-demo: .venv/demo.installed
-	$(BIN)/python -m ops.demo
+demo: .venv/demo.installed $(if $(filter kafka,$(LOG)),.venv/kafka.installed)
+	$(BIN)/python -m ops.demo --log '$(LOG)'
 
 check: .venv/test.installed
 	$(BIN)/ruff check $(ROOMS) tests
@@ -30,6 +33,10 @@ test: .venv/test.installed .venv/kafka.installed
 # The quick tests again, counting lines: that makes them half as fast.
 coverage: .venv/test.installed
 	$(QUICK) --cov --cov-report=term:skip-covered
+
+# What it costs, beside others in the same runs; docs/experiments.md keeps what was seen.
+bench: .venv/test.installed .venv/kafka.installed
+	for bench in $(BENCHES); do $(BIN)/python -m tests.bench.$$bench || exit 1; done
 
 # Needs an NVIDIA GPU.
 test-gpu: .venv/test.installed
@@ -46,8 +53,8 @@ clean:
 	  $(if $(TORCH_BACKEND),--torch-backend=$(TORCH_BACKEND))
 	touch $@
 
-.venv/kafka.installed: tests/kafka/install tests/kafka/pom.xml
-	tests/kafka/install .venv/kafka
+.venv/kafka.installed: ops/demo/kafka/install ops/demo/kafka/pom.xml
+	ops/demo/kafka/install .venv/kafka
 	touch $@
 
 .venv/bin/uv:

@@ -1,6 +1,7 @@
-"""The demo, wired: `python -m ops.demo [--folder .demo] [--seed 0]`, which `make demo` calls.
+"""The demo, wired: `python -m ops.demo`, which `make demo` calls.
 
-The model is kept for the next time; each run gets a folder of its own.
+The model is kept for the next time; each run gets a folder of its own, and topics of its own where
+the log is on Kafka.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ops.demo.board import Board
+from ops.demo.brokers import EXPECTED, SQLITE, NoLog, log_for
 from ops.demo.claims import claims
 from ops.demo.plot import draw
 from ops.demo.processes import Broken, teach
@@ -25,11 +27,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ops.demo", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".demo"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", default=SQLITE, help=EXPECTED)
     chosen = parser.parse_args()
-    sys.exit(asyncio.run(demo(chosen.folder.resolve(), chosen.seed)))
+    sys.exit(asyncio.run(demo(chosen.folder.resolve(), chosen.seed, chosen.log)))
 
 
-async def demo(folder: Path, seed: int) -> int:
+async def demo(folder: Path, seed: int, kind: str) -> int:
     """The exit code: 0 only if everything that the demo is to show has happened."""
     board = Board()
     model = folder / f"model-{seed}"
@@ -40,10 +43,17 @@ async def demo(folder: Path, seed: int) -> int:
     except Broken as error:
         board.say(str(error), "bold red")
         return 1
-    story = Story(set_up(folder / f"{datetime.now():%Y%m%d-%H%M%S}", model), board, seed)
-    with board:
-        await until_told(story.play(), lambda: board.say("stopping"))
-    return close(story, board)
+    now = f"{datetime.now():%Y%m%d-%H%M%S}"
+    own = folder / now
+    try:
+        with log_for(kind, folder / "kafka" / now) as log:
+            story = Story(set_up(own, model, log), board, seed)
+            with board:
+                await until_told(story.play(), lambda: board.say("stopping"))
+            return close(story, board)
+    except NoLog as error:
+        board.say(str(error), "bold red")
+        return 1
 
 
 def close(story: Story, board: Board) -> int:

@@ -63,7 +63,8 @@ async def come_up(stage: Stage) -> None:
 
 
 async def thumbwheel(stage: Stage, *words: str) -> None:
-    await run(stage.folder / "by-hand.log", THUMBWHEEL, *words, "--home", str(stage.home))
+    argv = (THUMBWHEEL, *words, "--home", str(stage.home))
+    await run(stage.folder / "by-hand.log", *argv, env=stage.env)
 
 
 async def run(log: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
@@ -87,7 +88,7 @@ async def _up(stage: Stage) -> int:
     with (stage.folder / "up.log").open("ab") as out:
         process = await asyncio.create_subprocess_exec(
             *(THUMBWHEEL, *words, *options),
-            env={**_clean_env(), **QUICK, **stage.ports},
+            env={**_clean_env(), **QUICK, **stage.env},
             stdout=out,
             stderr=STDOUT,
             start_new_session=True,  # Ctrl-C is for the demo, which then ends this

@@ -51,10 +51,11 @@ class Count:
 
     def _new(self, topic: str, kind: type[E]) -> Iterator[E]:
         for partition, end in self._log.end(topic).items():
-            start = self._offsets.get((topic, partition), 0)
-            if start < end:
-                yield from _decoded(self._log.read(topic, partition, start, end - start), kind)
-                self._offsets[topic, partition] = end
+            place = topic, partition
+            while (start := self._offsets.get(place, 0)) < end:
+                records = self._log.read(topic, partition, start)
+                yield from _decoded(records, kind)
+                self._offsets[place] = records[-1].position.offset + 1 if records else end
 
 
 def read_record(log: Log, home: Path, diary: Path, sabotaged: str | None) -> Record:

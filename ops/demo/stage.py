@@ -27,20 +27,23 @@ _PORTS = ("ENGINE", "FEEDBACK_METRICS", "TRAINER_METRICS", "OPS_METRICS")
 
 @dataclass(frozen=True)
 class Stage:
-    """`ports` are those of all but the gateway, as the environment tells them."""
+    """`log` is its address; `ports` are those of all but the gateway, for the environment."""
 
     folder: Path
     model: Path
     port: int
     ports: Mapping[str, str]
+    log: str
 
     @property
     def home(self) -> Path:
         return self.folder / "home"
 
     @property
-    def log(self) -> str:
-        return f"sqlite:///{self.home / 'log.db'}"
+    def env(self) -> dict[str, str]:
+        """What the processes on this stage are told. An embedded log they find in the home."""
+        log = {} if self.log.startswith("sqlite:") else {"THUMBWHEEL_LOG": self.log}
+        return {**log, **self.ports}
 
     @property
     def adapters(self) -> Path:
@@ -56,16 +59,17 @@ class Stage:
         return f"http://127.0.0.1:{self.port}"
 
 
-def set_up(folder: Path, model: Path) -> Stage:
+def set_up(folder: Path, model: Path, log: str | None = None) -> Stage:
+    """On this log, or on an embedded one of its own."""
     folder.mkdir(parents=True)
-    port, *others = _free_ports(1 + len(_PORTS))
+    port, *others = free_ports(1 + len(_PORTS))
     named = zip(_PORTS, others, strict=True)
     ports = {f"THUMBWHEEL_{name}_PORT": str(number) for name, number in named}
-    return Stage(folder, model, port, ports)
+    return Stage(folder, model, port, ports, log or f"sqlite:///{folder / 'home' / 'log.db'}")
 
 
-def _free_ports(count: int) -> list[int]:
-    """All held until all are known, so that no two are the same."""
+def free_ports(count: int) -> list[int]:
+    """That nobody listens on. All held until all are known, so that no two are the same."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

@@ -29,6 +29,7 @@ ROUND_SECONDS = 600.0
 REST_SECONDS = 240.0
 PAUSE_ANSWERS = 150  # between two acts, so that each can be seen
 BY_HAND = "the demo rolls back by hand"
+ENOUGH_ANSWERS = 250  # on fewer, seven points were taken back
 MARGIN = 3.0  # points: what a hundred more answers could take away
 
 
@@ -82,7 +83,7 @@ class Story:
         training = group.create_task(train_opposite(self.stage))
         await self._promotions(watch, ROUNDS)
         what = "rounds to lift the true liked rate far enough"
-        await watch.until(what, lambda: _lift_points(watch) >= LIFT_POINTS + MARGIN, ROUND_SECONDS)
+        await watch.until(what, lambda: _is_lifted(watch), ROUND_SECONDS)
         await watch.until("the sabotage to be trained", training.done, REST_SECONDS)
         await watch.until("a moment with nothing on trial", watch.at_rest, ROUND_SECONDS)
         self.sabotaged = slip_in(training.result(), self.stage.adapters, watch.stable)
@@ -122,6 +123,8 @@ async def roll_back(stage: Stage, to: str) -> None:
             raise
 
 
-def _lift_points(watch: Watch) -> float:
+def _is_lifted(watch: Watch) -> bool:
+    """Far enough, and on so many answers that those to come will not take it back."""
     stable, base = watch.count.liked(watch.stable), watch.count.liked(BASE)
-    return 100 * (stable.rate - base.rate)
+    lift_points = 100 * (stable.rate - base.rate)
+    return stable.total >= ENOUGH_ANSWERS and lift_points >= LIFT_POINTS + MARGIN

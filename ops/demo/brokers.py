@@ -1,21 +1,47 @@
-"""Real Kafka brokers on free ports: one, or several that replicate to each other."""
+"""The demo's log: embedded, on a real Kafka broker that is started for it, or on one that is there.
 
+Several brokers replicate to each other; tests use those.
+"""
+
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.free import free_ports
+from ops.demo.stage import free_ports
 
-JARS = Path(__file__).parents[2] / ".venv" / "kafka"  # `make test` puts them there
+SQLITE, KAFKA = "sqlite", "kafka"
+EXPECTED = f"{SQLITE}, {KAFKA} (a broker of its own) or kafka://HOST:PORT"
+JARS = Path(sys.prefix) / "kafka"  # `make` puts them there
 START_SECONDS = 120.0
 CLUSTER_ID = "dGh1bWJ3aGVlbC10ZXN0cw"
 # Small and quick to start; a broker that holds a test's records needs no more.
 JAVA = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+class NoLog(Exception):
+    """The log that was asked for cannot be had."""
+
+
+@contextmanager
+def log_for(kind: str, folder: Path) -> Iterator[str | None]:
+    """The address of the log; None is an embedded one. `folder` is new, and gives topics a name."""
+    own_topics = f"partitions=2&prefix=thumbwheel-demo-{folder.name}."
+    if kind == SQLITE:
+        yield None
+    elif kind.startswith("kafka://"):
+        yield f"{kind}{'&' if '?' in kind else '?'}{own_topics}"
+    elif kind == KAFKA:
+        with brokers(folder) as (broker,):
+            yield f"kafka://{broker.address}?{own_topics}"
+    else:
+        raise NoLog(f"the log is {kind!r}; expected {EXPECTED}")
 
 
 @dataclass
@@ -62,6 +88,8 @@ class Broker:
 
 @contextmanager
 def brokers(folder: Path, count: int = 1) -> Iterator[list[Broker]]:
+    if not JARS.is_dir() or not shutil.which("java"):
+        raise NoLog(f"{JARS} or java is not there; expected `make {JARS}.installed` to have run")
     ports = free_ports(2 * count)
     voters = ",".join(f"{n + 1}@127.0.0.1:{ports[2 * n + 1]}" for n in range(count))
     cluster = []
@@ -94,7 +122,6 @@ def _lay_out(broker: Broker, controller_port: int, voters: str, count: int) -> N
         "log.dirs": broker.folder / "data",
         "auto.create.topics.enable": "false",
         "default.replication.factor": count,
-        "min.insync.replicas": isr,
         "broker.session.timeout.ms": 3000,
         "broker.heartbeat.interval.ms": 500,
         "group.initial.rebalance.delay.ms": 0,
