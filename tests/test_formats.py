@@ -30,7 +30,14 @@ def _reader(kind: type[Event]) -> Callable[[bytes], BaseModel]:
     return lambda raw: decode(raw, (kind,))
 
 
-EVENTS: tuple[type[Event], ...] = (Completion, *events.VERDICTS, DeadLetter, Move, Split)
+EVENTS: tuple[type[Event], ...] = (
+    Completion,
+    *events.VERDICTS,
+    events.Forget,
+    DeadLetter,
+    Move,
+    Split,
+)
 KINDS = {_kind(model): model for model in EVENTS}
 READERS = {kind: _reader(model) for kind, model in KINDS.items()} | {
     "split": decode_split,

@@ -15,8 +15,15 @@ ROOT = Path(__file__).parents[1]
 # What a room may import of other rooms.
 DOORS = {
     "feedback": set[str](),
-    "trainer": {"feedback.disk", "feedback.events", "feedback.examples", "feedback.log"},
+    "trainer": {
+        "feedback.begin",
+        "feedback.disk",
+        "feedback.events",
+        "feedback.examples",
+        "feedback.log",
+    },
     "serving": {
+        "feedback.begin",
         "feedback.events",
         "feedback.log",
         "feedback.spool",
@@ -24,10 +31,13 @@ DOORS = {
         "trainer.adapters",
     },
     "ops": {
+        "feedback.begin",
         "feedback.dead",
         "feedback.events",
         "feedback.log",
         "feedback.examples",
+        "feedback.export",
+        "feedback.privacy",
         "trainer.adapters",
         "serving.split",
     },

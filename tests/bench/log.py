@@ -10,18 +10,17 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from random import Random
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from feedback.events import encode
+from feedback.events import Completion, encode
 from feedback.log import Log, open_log
-from feedback.metrics import Metrics
 from feedback.window import Window
-from feedback.worker import Worker
-from tests.feedback.made import completion, thumb
-from tests.kafka.broker import brokers
+from ops.demo.brokers import brokers
+from tests.feedback.made import completion, thumb, worker
 
-RECORDS, BATCH, RUNS = 20_000, 1_000, 5
+RECORDS, PAIRS, BATCH, RUNS = 20_000, 10_000, 1_000, 5
 EVENT = b"x" * 500
 
 
@@ -33,7 +32,7 @@ def main() -> None:
                 rates.setdefault(name, []).append(measure(broker.address))
     for name, found in rates.items():
         print(
-            f"{name:45} {statistics.median(found):8,.0f} a second "
+            f"{name:50} {statistics.median(found):8,.0f} a second "
             f"({min(found):,.0f} to {max(found):,.0f})"
         )
 
@@ -83,18 +82,22 @@ def raw_read(address: str) -> float:
     with closing(_log(address)) as log:
         log.append("completions", "key", EVENT)
         _produce(address, topic := _topic(log))
+    return _raw_read(address, [TopicPartition(topic, 0)], RECORDS)
+
+
+def _raw_read(address: str, places: list[TopicPartition], records: int) -> float:
     consumer = KafkaConsumer(
         bootstrap_servers=address, enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    consumer.assign([TopicPartition(topic, 0)])
+    consumer.assign(places)
 
     def work() -> None:
         count = 0
-        while count < RECORDS:
+        while count < records:
             count += sum(map(len, consumer.poll(timeout_ms=1000, max_records=BATCH).values()))
 
     with closing(consumer):
-        return _rate(RECORDS, work)
+        return _rate(records, work)
 
 
 def our_read(address: str) -> float:
@@ -110,29 +113,49 @@ def our_read(address: str) -> float:
         return _rate(RECORDS, work)
 
 
+def _append_pairs(log: Log) -> int:
+    """Completions as a chat has them, 3.3 kB each, and a thumb on each; how many records."""
+    random = Random(0)
+    for start in range(0, PAIRS, BATCH):
+        served = [_completion(random, number) for number in range(start, start + BATCH)]
+        log.append_all([("completions", one.id, encode(one)) for one in served])
+        said = [thumb(random.random() < 0.5, 1, of=one.id) for one in served]
+        log.append_all([("verdicts", one.completion_id, encode(one)) for one in said])
+    return 2 * PAIRS
+
+
+def _completion(random: Random, number: int) -> Completion:
+    prompt, answer = ([random.randrange(150_000) for _ in range(n)] for n in (60, 80))
+    return completion(f"chatcmpl-{number:012x}{random.getrandbits(80):020x}").model_copy(
+        update={
+            "prompt_ids": tuple(prompt),
+            "answer_ids": tuple(answer),
+            "logprobs": tuple(-random.expovariate(1) for _ in answer),
+            "answer": "word " * len(answer),
+        }
+    )
+
+
+def raw_read_of_pairs(address: str) -> float:
+    with closing(_log(address)) as log:
+        count, topic = _append_pairs(log), _topic(log)
+    places = [TopicPartition(topic, 0), TopicPartition(topic.replace("completions", "verdicts"), 0)]
+    return _raw_read(address, places, count)
+
+
 def our_read_and_join(address: str) -> float:
     """Completions and a thumb on each, until all are examples."""
-    pairs = RECORDS // 4
     with tempfile.TemporaryDirectory() as folder, closing(_log(address)) as log:
-        for start in range(0, pairs, BATCH):
-            items = [
-                item
-                for i in range(start, start + BATCH)
-                for item in (
-                    ("completions", f"c{i}", encode(completion(f"c{i}"))),
-                    ("verdicts", f"c{i}", encode(thumb(True, 1, of=f"c{i}"))),
-                )
-            ]
-            log.append_all(items)
+        count = _append_pairs(log)
         window = Window(Path(folder) / "window.db")
-        worker = Worker(log, window, Path(folder) / "examples", Metrics())
+        works = worker(log, window, Path(folder) / "examples")
 
         def work() -> None:
-            while worker.step(0):
+            while works.step():
                 pass
 
         with closing(window):
-            return _rate(2 * pairs, work)
+            return _rate(count, work)
 
 
 def _topic(log: Log) -> str:
@@ -144,7 +167,8 @@ MEASURES = {
     "append, our log, 1,000 at a time": our_append,
     "read, raw kafka-python": raw_read,
     "read, our log": our_read,
-    "read, join and write examples, our worker": our_read_and_join,
+    "read completions and thumbs, raw kafka-python": raw_read_of_pairs,
+    "read and join them, write examples, our worker": our_read_and_join,
 }
 
 
