@@ -15,7 +15,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class BadPlan(Exception):
+class BadPlan(ValueError):
     """A file that holds no plan; the message names the file and what is wrong in it."""
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from feedback.begin import BAD_SETTINGS
 from trainer.plan import BadPlan, Plan, read_plan
 
 
@@ -55,8 +56,8 @@ def test_a_trainer_with_a_bad_plan_ends_with_one_line(tmp_path: Path, word: str)
         capture_output=True,
         text=True,
     )
-    told = f"plan '{path}': learning_rte: Extra inputs are not permitted (got 0.0001)\n"
-    assert (ended.returncode, ended.stderr) == (1, told)
+    told = f"settings: plan '{path}': learning_rte: Extra inputs are not permitted (got 0.0001)\n"
+    assert (ended.returncode, ended.stderr) == (BAD_SETTINGS, told)
     assert list(tmp_path.iterdir()) == [path]
 
 
