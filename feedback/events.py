@@ -231,7 +231,14 @@ class DeadLetter(Event):
 
 E = TypeVar("E", bound=Event)
 # What lies on the topic of verdicts.
-VERDICTS: tuple[type[Event], ...] = (Thumb, Comparison, Correction, Outcome, Retraction, Ruling)
+VERDICT_KINDS: tuple[type[Event], ...] = (
+    Thumb,
+    Comparison,
+    Correction,
+    Outcome,
+    Retraction,
+    Ruling,
+)
 
 
 def group_of(completion_id: str) -> str:

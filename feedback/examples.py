@@ -210,9 +210,8 @@ def read(folder: Path, after: Watermark | None = None, until: Watermark | None =
     for batch in batches(folder, after, until):
         watermark |= {place: max(end, watermark.get(place, 0)) for place, end in batch.end.items()}
         for row in rows(batch):
-            newest.pop(
-                row.identity, None
-            )  # so that a changed verdict takes its new place in the order
+            # Not only replaced: a changed verdict takes its new place in the order.
+            newest.pop(row.identity, None)
             newest[row.identity] = row
     standing = [row for row in newest.values() if not row.retracted]
     return Dataset(standing, watermark, digest(standing))

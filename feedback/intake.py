@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from feedback.dead import Bad, put_aside
-from feedback.events import VERDICTS, BadEvent, Completion, E, Forget, Ruling, Verdict, decode
+from feedback.events import VERDICT_KINDS, BadEvent, Completion, E, Forget, Ruling, Verdict, decode
 from feedback.examples import Watermark
 from feedback.join import Said, Served
 from feedback.log import FORGETS, Log, Record
@@ -69,7 +69,7 @@ class Intake:
             [Served(c, r.value) for c, r in self._events("completions", served, (Completion,))],
             [
                 Said(v, r.position, r.value)
-                for v, r in self._events("verdicts", said, VERDICTS)
+                for v, r in self._events("verdicts", said, VERDICT_KINDS)
                 if isinstance(v, Verdict | Ruling)
             ],
             end,

@@ -4,7 +4,7 @@ Talks to Kafka for `log_kafka.py`.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +34,14 @@ class _Found:
 class Topics:
     """Those of one cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(
+        self, cluster: Cluster, connect: Callable[..., KafkaAdminClient] = KafkaAdminClient
+    ) -> None:
+        self._cluster, self._connect = cluster, connect
         self._names = {name: cluster.prefix + name for name in TOPICS}
 
     def prepare(self) -> dict[str, int]:
-        admin = KafkaAdminClient(**self._cluster.client)
+        admin = self._connect(**self._cluster.client)
         try:
             there = set(admin.list_topics())
             missing = {

@@ -37,7 +37,6 @@ class Metrics:
         self._window_bytes = self._gauge("window_bytes", "Size of those records.", "partition")
         self._dropped = self._counter("dropped_records", "Records no longer kept for verdicts.")
         self._forgotten = self._counter("forgotten", "Examples removed for users' sake.")
-
         self._failed = self._counter(
             "failed_turns", "Turns that the log or the disk did not let end; they are done again."
         )

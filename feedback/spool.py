@@ -9,21 +9,31 @@ import os
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from feedback.disk import sync
 from feedback.log import Log, LogAway, RecordTooLarge, checked
 from feedback.spool_file import Item, SpoolFile, decode, encode, locked
 
-RETRY_SECONDS = 0.5
-BATCH_BYTES = 500_000
-# A file takes room until all of it is on the log, so it must end at some time.
-FILE_BYTES = 16_000_000
-# How often it looks for what a process that shared the folder left when it died.
-LOOK_SECONDS = 5.0
-# A log that takes longer is not waited for: SQLite takes 5 ms, Kafka 6 to 12 ms, an election 6 s.
-PATIENCE_SECONDS = 0.03
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How patient a spool is, and in what portions it works."""
+
+    retry_seconds: float = 0.5
+    # Slower logs are not waited for: SQLite takes 5 ms, Kafka 6 to 12 ms, an election 6 s.
+    patience_seconds: float = 0.03
+    # How often it looks for what a process that shared the folder left when it died.
+    look_seconds: float = 5.0
+    batch_bytes: int = 500_000
+    # A file takes room until all of it is on the log, so it must end at some time.
+    file_bytes: int = 16_000_000
+
+
+_USUAL = Pace()
 
 
 class SpoolFull(Exception):
@@ -37,9 +47,11 @@ class Spool:
     longer for a log that is slow than for a disk. Processes may share a folder.
     """
 
-    def __init__(self, folder: Path, log: Log, *, max_bytes: int = 1_000_000_000) -> None:
+    def __init__(
+        self, folder: Path, log: Log, *, max_bytes: int = 1_000_000_000, pace: Pace = _USUAL
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._log, self._max_bytes = folder, log, max_bytes
+        self._folder, self._log, self._max_bytes, self._pace = folder, log, max_bytes, pace
         self._in_trouble = set[Path]()
         self._left: list[SpoolFile] = []  # by runs that died
         self._take_over()
@@ -96,7 +108,7 @@ class Spool:
     def _patience(self) -> float:
         """In seconds. None is left where those before it wait too long already."""
         since = self._on_the_way_since
-        return PATIENCE_SECONDS - (time.monotonic() - since if since else 0)
+        return self._pace.patience_seconds - (time.monotonic() - since if since else 0)
 
     def _write(self, item: Item) -> tuple[int, Path]:
         """Its number among all that came, and where it is."""
@@ -111,7 +123,7 @@ class Spool:
         return number, file.path
 
     def _place(self) -> SpoolFile:
-        if self._own[-1].written >= FILE_BYTES:
+        if self._own[-1].written >= self._pace.file_bytes:
             with suppress(OSError):  # the old one takes more
                 self._own.append(self._begin())
         return self._own[-1]
@@ -146,14 +158,14 @@ class Spool:
     def _drain(self) -> None:
         stopping = False
         while not stopping:
-            self._more.wait(LOOK_SECONDS)
+            self._more.wait(self._pace.look_seconds)
             self._more.clear()
             stopping = self._stop.is_set()  # before the last look, so that it sees everything
-            if time.monotonic() - self._looked >= LOOK_SECONDS:
+            if time.monotonic() - self._looked >= self._pace.look_seconds:
                 self._take_over()
             self._move_all()
             if self._in_trouble:
-                self._stop.wait(RETRY_SECONDS)
+                self._stop.wait(self._pace.retry_seconds)
                 self._more.set()
         self._let_go()
 
@@ -185,7 +197,7 @@ class Spool:
     def _next(self, file: SpoolFile) -> list[bytes]:
         with self._changing:  # beyond it may lie a part of a line that the disk did not take
             end = file.written
-        return file.lines(end, BATCH_BYTES)
+        return file.lines(end, self._pace.batch_bytes)
 
     def _on_the_log(self, file: SpoolFile, lines: list[bytes]) -> None:
         with self._changing:
@@ -226,5 +238,5 @@ class Spool:
                 return True
             except LogAway as error:
                 _log.warning("the log is away, %d records wait: %s", len(items), error)
-            if self._stop.wait(RETRY_SECONDS):
+            if self._stop.wait(self._pace.retry_seconds):
                 return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from feedback.database import changing, open_database
-from feedback.events import VERDICTS, Completion, Ruling, Verdict, decode, group_of
+from feedback.events import VERDICT_KINDS, Completion, Ruling, Verdict, decode, group_of
 from feedback.examples import Watermark
 from feedback.join import Group, Said, Served
 from feedback.log import Position
@@ -61,7 +61,7 @@ class Window:
         """What is known of requests that are judged now, or were before they were served."""
         said: dict[str, list[Said]] = defaultdict(list)
         for name, *place, raw in self._of("verdicts", 'partition, "offset", raw', judged | served):
-            verdict = decode(raw, VERDICTS)
+            verdict = decode(raw, VERDICT_KINDS)
             assert isinstance(verdict, Verdict | Ruling)  # only such were stored
             said[name].append(Said(verdict, Position(*place), raw))
         names = judged | said.keys()
@@ -92,8 +92,7 @@ class Window:
 
     def counts(self) -> dict[str, int]:
         """How many records of each topic are here. Rows only ever go from the front."""
-        count = "SELECT coalesce(max(row) - min(row) + 1, 0) FROM"
-        return {table: self._db.execute(f"{count} {table}").fetchone()[0] for table in TABLES}
+        return {table: self._last(table) - self._first(table) + 1 for table in TABLES}
 
     def bytes(self) -> int:
         return sum(self._number(f"bytes of {table}") for table in TABLES)
@@ -147,6 +146,11 @@ class Window:
 
     def _too_much(self) -> int:
         return self.bytes() - self._max_bytes
+
+    # Asked one by one: of both ends at once SQLite reads the whole table.
+    def _first(self, table: str) -> int:
+        row: int = self._db.execute(f"SELECT coalesce(min(row), 1) FROM {table}").fetchone()[0]
+        return row
 
     def _last(self, table: str) -> int:
         row: int = self._db.execute(f"SELECT coalesce(max(row), 0) FROM {table}").fetchone()[0]

@@ -36,7 +36,7 @@ class Worker:
         """One batch; how many records it took in."""
         self._forget()
         start = self._window.position(self._intake.places)
-        until = self._until(start)
+        until = self._until(start, limit)
         served, said, end = self._intake.take(start, limit, until)
         if end == start:
             return 0
@@ -54,11 +54,11 @@ class Worker:
         )
         return sum(end.values()) - sum(start.values())
 
-    def _until(self, start: Watermark) -> Watermark | None:
+    def _until(self, start: Watermark, limit: int) -> Watermark | None:
         """Where this batch ended before, if its position was lost after a file was written.
 
         A power cut may have taken several positions. What lies before the first file that is left
-        settled nothing, and ends where that file begins.
+        settled nothing, or is gone since: a batch of it ends where that file begins, or before.
         """
         if self._alone:
             return None
@@ -66,7 +66,8 @@ class Worker:
         examples.clear(self._folder, self._intake.partition)
         for batch in self._files(start):
             began = examples.start(batch)
-            return batch.end if began == start else began
+            nearer = {place: min(end, start[place] + limit) for place, end in began.items()}
+            return batch.end if began == start else nearer
         self._alone = True
         return None
 

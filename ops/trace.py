@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from feedback import examples
 from feedback.events import (
-    VERDICTS,
+    VERDICT_KINDS,
     BadEvent,
     Completion,
     Correction,
@@ -61,7 +61,7 @@ def _completion(served: Completion) -> Stop:
 
 
 def _verdicts(log: Log, completion_id: str) -> Iterator[Stop]:
-    for position, event in _of_group(log, "verdicts", completion_id, VERDICTS):
+    for position, event in _of_group(log, "verdicts", completion_id, VERDICT_KINDS):
         assert isinstance(event, Verdict | Ruling)
         if event.completion_id == completion_id:
             place, told = _ruled(event) if isinstance(event, Ruling) else _judged(event)

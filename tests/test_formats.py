@@ -32,7 +32,7 @@ def _reader(kind: type[Event]) -> Callable[[bytes], BaseModel]:
 
 EVENTS: tuple[type[Event], ...] = (
     Completion,
-    *events.VERDICTS,
+    *events.VERDICT_KINDS,
     events.Forget,
     DeadLetter,
     Move,

@@ -89,7 +89,7 @@ class Broker:
 @contextmanager
 def brokers(folder: Path, count: int = 1) -> Iterator[list[Broker]]:
     if not JARS.is_dir() or not shutil.which("java"):
-        raise NoLog(f"{JARS} or java is not there; expected `make {JARS}.installed` to have run")
+        raise NoLog(f"{JARS} or java is not there; expected `make .venv/kafka.installed` before")
     ports = free_ports(2 * count)
     voters = ",".join(f"{n + 1}@127.0.0.1:{ports[2 * n + 1]}" for n in range(count))
     cluster = []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback.events import (
-    VERDICTS,
+    VERDICT_KINDS,
     BadEvent,
     Comparison,
     Completion,
@@ -26,7 +26,7 @@ from feedback.events import (
 )
 from tests.feedback.made import completion, outcome, thumb
 
-KINDS: tuple[type[Event], ...] = (Completion, *VERDICTS, Forget, DeadLetter)
+KINDS: tuple[type[Event], ...] = (Completion, *VERDICT_KINDS, Forget, DeadLetter)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ID = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

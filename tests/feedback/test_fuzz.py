@@ -8,7 +8,7 @@ import pytest
 
 from feedback import examples
 from feedback.events import (
-    VERDICTS,
+    VERDICT_KINDS,
     Completion,
     DeadLetter,
     Event,
@@ -23,7 +23,7 @@ from tests.feedback.made import at, comparison, completion, outcome, ruling, thu
 
 READ: dict[str, tuple[type[Event], ...]] = {
     "completions": (Completion,),
-    "verdicts": VERDICTS,
+    "verdicts": VERDICT_KINDS,
     "forgets": (Forget,),
 }
 SOUND: dict[str, list[Event]] = {

@@ -315,4 +315,4 @@ def test_nothing_said_is_nothing_suspected() -> None:
 )
 def test_a_rule_without_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
-        Rules(**wrong)  # type: ignore[arg-type]
+        Rules(**wrong)  # type: ignore[arg-type]  # wrong on purpose

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feedback import examples
-from feedback.events import VERDICTS, Ruling, Thumb, decode, encode
+from feedback.events import VERDICT_KINDS, Ruling, Thumb, decode, encode
 from feedback.examples import Example
 from feedback.guard import Rules
 from feedback.log import Log, open_log, read_all
@@ -55,7 +55,7 @@ class Place:
         return examples.read(self.examples).examples
 
     def rulings(self) -> list[Ruling]:
-        found = [decode(r.value, VERDICTS) for r in read_all(self.log, "verdicts")]
+        found = [decode(r.value, VERDICT_KINDS) for r in read_all(self.log, "verdicts")]
         return [event for event in found if isinstance(event, Ruling)]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from feedback.log import MAX_RECORD_BYTES, LogAway, Position, RecordTooLarge, open_log
 from feedback.log_sqlite import SqliteLog
-from feedback.spool import Spool
+from feedback.spool import Pace, Spool
 from feedback.spool_file import SpoolFile, encode, locked
 
 
@@ -233,12 +233,9 @@ class HeldLog(SqliteLog):
         return super().append_all(items)
 
 
-def test_while_the_log_takes_too_long_only_the_first_waits_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("feedback.spool.PATIENCE_SECONDS", 1.0)
+def test_while_the_log_takes_too_long_only_the_first_waits_for_it(tmp_path: Path) -> None:
     log = HeldLog(tmp_path / "log.db")
-    spool = Spool(tmp_path / "spool", log)
+    spool = Spool(tmp_path / "spool", log, pace=Pace(patience_seconds=1.0))
     began = time.monotonic()
     for number in range(20):
         spool.append("verdicts", "k", b"%d" % number)
@@ -323,17 +320,12 @@ class FullLog(SqliteLog):
         return super().append_all(items)
 
 
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("feedback.spool.FILE_BYTES", 10_000)
-    monkeypatch.setattr("feedback.spool.BATCH_BYTES", 4_000)
-    monkeypatch.setattr("feedback.spool.RETRY_SECONDS", 0.02)
+SHORT = Pace(file_bytes=10_000, batch_bytes=4_000, retry_seconds=0.02)
 
 
-@pytest.mark.usefixtures("short")
 def test_what_is_handed_over_takes_no_room_though_more_always_waits(tmp_path: Path) -> None:
     log = FullLog(tmp_path / "log.db")
-    spool = Spool(tmp_path / "spool", log)
+    spool = Spool(tmp_path / "spool", log, pace=SHORT)
     for number in range(40):
         assert spool.append_soon("completions", "k", b"%04d" % number * 250)
     on_disk = [path.stat().st_size for path in files(tmp_path)]
@@ -352,12 +344,11 @@ def test_after_a_kill_only_the_last_file_comes_again(tmp_path: Path) -> None:
     program = """
 import sys, time
 from pathlib import Path
-import feedback.spool
-from tests.feedback.test_spool import FullLog
-feedback.spool.FILE_BYTES, feedback.spool.BATCH_BYTES = 10_000, 4_000
+from feedback.spool import Spool
+from tests.feedback.test_spool import SHORT, FullLog
 folder = Path(sys.argv[1])
 log = FullLog(folder / "log.db")
-spool = feedback.spool.Spool(folder / "spool", log)
+spool = Spool(folder / "spool", log, pace=SHORT)
 for number in range(40):
     spool.append("completions", "k", b"%04d" % number * 250)
 log.batches = 10  # of three, three and two records: three files, and a part of the next
@@ -372,7 +363,7 @@ time.sleep(60)
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": "."},
     )
-    with child, child.stdout as said:  # type: ignore[union-attr]
+    with child, child.stdout as said:  # type: ignore[union-attr]  # a pipe
         assert said.readline() == b"written\n"
         before = [int(r.value[:4]) for r in log.read("completions", 0, 0)]
         lived = Spool(tmp_path / "spool", log)
@@ -389,10 +380,7 @@ time.sleep(60)
     log.close()
 
 
-def test_the_files_of_a_process_that_lives_are_its_own_until_it_dies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("feedback.spool.LOOK_SECONDS", 0.05)
+def test_the_files_of_a_process_that_lives_are_its_own_until_it_dies(tmp_path: Path) -> None:
     program = """
 import sys, time
 from pathlib import Path
@@ -413,7 +401,7 @@ for line in sys.stdin:
     log = open_log(f"sqlite:///{tmp_path}/log.db")
     with child:
         say(child, b"first")
-        spool = Spool(tmp_path / "spool", log)
+        spool = Spool(tmp_path / "spool", log, pace=Pace(look_seconds=0.05))
         say(child, b"second")
         spool.append("verdicts", "k", b"own")
         until(lambda: log.end("verdicts") == {0: 1})
@@ -437,7 +425,7 @@ def say(child: subprocess.Popen[bytes], word: bytes) -> None:
 
 def test_of_ones_own_file_nothing_is_read_beyond_what_is_written(tmp_path: Path) -> None:
     line = encode(("verdicts", "k", b"whole"))
-    with locked(tmp_path / "1.spool", "xb") as handle:  # type: ignore[union-attr]
+    with locked(tmp_path / "1.spool", "xb") as handle:  # type: ignore[union-attr]  # nobody else has it
         file = SpoolFile(tmp_path / "1.spool", handle, own=True)
         file.put(line)
         handle.write(line)  # as a write does that is not done, and may yet be taken back

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,11 @@ def test_what_was_committed_is_known_to_who_opens_it_again(opened: Callable[...,
     assert [one.position for one in group.said] == [Position(0, 0)]
     assert window.position(["completions/0", "verdicts/0"]) == {"completions/0": 1, "verdicts/0": 0}
     assert window.counts() == {"completions": 1, "verdicts": 2}
+
+
+def test_an_empty_window_holds_nothing(opened: Callable[..., Window]) -> None:
+    assert opened().counts() == {"completions": 0, "verdicts": 0}
+    assert opened().bytes() == 0
 
 
 def test_only_what_was_judged_is_looked_up(opened: Callable[..., Window]) -> None:
@@ -125,7 +130,6 @@ def test_a_commit_that_fails_changes_nothing(tmp_path: Path) -> None:
     with closing(Window(path)) as window:
         window.commit([served("a")], [], {"completions/0": 1})
         with pytest.raises(AttributeError):
-            window.commit([served("b")], [None], {"completions/0": 2})  # type: ignore[list-item]
+            window.commit([served("b")], [None], {"completions/0": 2})  # type: ignore[list-item]  # it fails there
         assert window.position(["completions/0"]) == {"completions/0": 1}
         assert not known(window, "b")
-        assert timedelta(0) < GRACE

@@ -334,3 +334,22 @@ def test_what_a_dead_writer_left_unfinished_is_removed(
     run(worker(log, window, folder))
     assert sorted(path.suffix for path in folder.iterdir()) == [".parquet", ".tmp"]
     assert (folder / "0001-000000000009-000000000009.tmp").exists()  # another partition's
+
+
+def test_where_files_are_gone_the_way_to_the_next_is_taken_in_batches(
+    log: Log, tmp_path: Path
+) -> None:
+    """The window was lost, and old files had been removed."""
+    folder = tmp_path / "examples"
+    with closing(Window(tmp_path / "w.db")) as window:
+        fill(log, 12)
+        run(worker(log, window, folder), limit=3)
+    batches = examples.batches(folder)
+    for batch in batches[:3]:
+        batch.path.unlink()
+    with closing(Window(tmp_path / "new.db")) as window:
+        works = worker(log, window, folder)
+        assert [works.step(4) for _ in range(4)] == [8, 8, 2, 6]
+        assert works.step(4) == 0
+    rows = [row.completion_id for b in examples.batches(folder) for row in examples.rows(b)]
+    assert sorted(rows) == sorted(f"c{n}" for n in range(12))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from feedback import examples
-from feedback.events import VERDICTS, Thumb, decode
+from feedback.events import VERDICT_KINDS, Thumb, decode
 from feedback.log import Log, open_log, read_all
 from tests.integration.processes import Pair, Room, running
 from tests.serving.gateway import until
@@ -109,7 +109,7 @@ def test_the_worker_waits_for_room_and_goes_on(pair: Pair, app: App) -> None:
 
 
 def _keys(log: Log) -> set[str]:
-    found = [decode(record.value, VERDICTS) for record in read_all(log, "verdicts")]
+    found = [decode(record.value, VERDICT_KINDS) for record in read_all(log, "verdicts")]
     return {event.key for event in found if isinstance(event, Thumb)}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from feedback.events import VERDICTS, Completion, Event, decode, encode
+from feedback.events import VERDICT_KINDS, Completion, Event, decode, encode
 from feedback.log import Log, read_all
 from serving.settings import Settings
 from serving.split import SPLIT_KEY, Split
@@ -66,7 +66,7 @@ class Gateway:
         return [decode(r.value, (Completion,)) for r in read_all(self.log, "completions")]
 
     def verdicts(self) -> list[Event]:
-        return [decode(record.value, VERDICTS) for record in read_all(self.log, "verdicts")]
+        return [decode(record.value, VERDICT_KINDS) for record in read_all(self.log, "verdicts")]
 
     def metric(self, line: str) -> float:
         """The number behind `name{labels}`, or 0."""

@@ -2,7 +2,15 @@ from typing import Any
 
 import pytest
 
-from feedback.events import VERDICTS, Comparison, Correction, Outcome, Retraction, Thumb, decode
+from feedback.events import (
+    VERDICT_KINDS,
+    Comparison,
+    Correction,
+    Outcome,
+    Retraction,
+    Thumb,
+    decode,
+)
 from feedback.privacy import pseudonym
 from serving.errors import NotStored
 from serving.metrics import Metrics
@@ -48,7 +56,7 @@ async def test_each_kind_is_stored_under_its_group_and_counted(
     spool, metrics = ListSpool(), Metrics()
     key = await Verdicts(b"secret", spool, metrics).accept({"completion_id": ID} | said, {})
     ((topic, group, value),) = spool.items
-    verdict = decode(value, VERDICTS)
+    verdict = decode(value, VERDICT_KINDS)
     assert (topic, group) == ("verdicts", ID)
     assert isinstance(verdict, kind)
     found = verdict.model_dump()
