@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from math import isfinite
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, Union
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
@@ -256,45 +257,41 @@ def encode(event: Event) -> bytes:
 
 def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:
     """The event in `raw`, which must be of one of these kinds."""
-    known: dict[str, type[E]] = _by_name(tuple(kinds))
-    head = _head(raw)
-    kind = known.get(head.kind) if isinstance(head.kind, str) else None
-    if kind is None:
-        raise BadEvent(f"kind is {head.kind!r}; expected one of {', '.join(known)}")
-    if not _is_v1(head.v):
-        raise BadEvent(f"v is {head.v!r}; this version reads v 1")
+    known = tuple(kinds)
     try:
-        return kind.model_validate_json(raw)
+        event: E = _reader(known).validate_json(raw)
     except ValidationError as error:
-        raise BadEvent(f"{head.kind}: {first_complaint(error)}") from error
+        raise BadEvent(_complaint(raw, known)) from error
+    if not event.model_fields_set >= {"kind", "v"}:  # they have defaults, for who makes one
+        raise BadEvent(_complaint(raw, known))
+    return event
 
 
 @cache
-def _by_name(kinds: tuple[type[Event], ...]) -> dict[str, Any]:
-    return {kind.model_fields["kind"].default: kind for kind in kinds}
+def _reader(kinds: tuple[type[Event], ...]) -> TypeAdapter[Any]:
+    several: Any = Annotated[Union[kinds], Field(discriminator="kind")]  # noqa: UP007
+    return TypeAdapter(several if len(kinds) > 1 else kinds[0])
 
 
-class _Head(BaseModel):
-    kind: Any = None
-    v: Any = None
-
-
-def _head(raw: bytes) -> _Head:
-    # json.loads only for what is wrong: it would make objects of all that this leaves unread.
-    try:
-        return _Head.model_validate_json(raw)
-    except ValidationError:
-        return _Head(**_object(raw))
-
-
-def _object(raw: bytes) -> dict[str, Any]:
+def _complaint(raw: bytes, kinds: tuple[type[Event], ...]) -> str:
+    """What it is comes first: of another kind or version all fields may seem wrong."""
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise BadEvent(f"not JSON: {error}") from error
+        return f"not JSON: {error}"
     if not isinstance(found, dict):
-        raise BadEvent(f"a JSON {type(found).__name__}; expected an object")
-    return found
+        return f"a JSON {type(found).__name__}; expected an object"
+    name, v = found.get("kind"), found.get("v")
+    named = {kind.model_fields["kind"].default: kind for kind in kinds}
+    if not isinstance(name, str) or name not in named:
+        return f"kind is {name!r}; expected one of {', '.join(named)}"
+    if not _is_v1(v):
+        return f"v is {v!r}; this version reads v 1"
+    try:
+        named[name].model_validate_json(raw)
+    except ValidationError as error:
+        return f"{name}: {first_complaint(error)}"
+    raise AssertionError(f"{name} reads well alone")
 
 
 def first_complaint(error: ValidationError) -> str:

@@ -9,13 +9,12 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
 from datetime import datetime
 from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,8 +40,7 @@ class Identity(NamedTuple):
     rater: str
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """A completion with one settled verdict; `weight` is how much it counts, 0 is quarantined."""
 
     completion_id: str
@@ -95,7 +93,7 @@ _ARROW: dict[object, pa.DataType] = {
     list[float]: pa.list_(pa.float64()),
 }
 _ARROW |= {kind | None: column for kind, column in _ARROW.items()}  # type: ignore[operator]
-SCHEMA = pa.schema([(field.name, _ARROW[field.type]) for field in fields(Example)])
+SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in get_type_hints(Example).items()])
 
 
 class Batch(NamedTuple):
@@ -117,7 +115,7 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     """Write what one partition's log from `start` to `end` settled, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(end)
-    columns = {field.name: [getattr(row, field.name) for row in rows] for field in fields(Example)}
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(Example._fields)}
     _write(path, pa.table(columns, SCHEMA), start)
     return path
 
@@ -275,5 +273,5 @@ def digest(examples: Iterable[Example]) -> str:
     """A name for exactly these rows in this order."""
     total = sha256()
     for row in examples:
-        total.update(json.dumps([str(getattr(row, f.name)) for f in fields(row)]).encode())
+        total.update(json.dumps(list(map(str, row))).encode())
     return total.hexdigest()

@@ -7,7 +7,7 @@ tells the rules.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -113,7 +113,7 @@ def _identity(verdict: Verdict, group: Group) -> Identity:
 def _differs(new: Example, old: Example | None) -> bool:
     if old is None:
         return not new.retracted  # nothing was said that could be taken back
-    return new != replace(old, partition=new.partition, offset=new.offset)
+    return new != old._replace(partition=new.partition, offset=new.offset)
 
 
 class _Word(NamedTuple):

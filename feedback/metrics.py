@@ -1,5 +1,6 @@
 """The feedback room's metrics; the only file of the room that knows Prometheus."""
 
+from collections import Counter as Counts
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
@@ -47,11 +48,10 @@ class Metrics:
     def took(self, start: Watermark, end: Watermark, rows: list[Example]) -> None:
         for place, offset in end.items():
             self._records.labels(place.partition("/")[0]).inc(offset - start[place])
-        for row in rows:
-            kind = row.slot.partition(":")[0]
-            self._examples.labels(kind).inc()
-            if row.weight == 0:
-                self._quarantined.labels(kind).inc()
+        for kind, count in _kinds(rows).items():
+            self._examples.labels(kind).inc(count)
+        for kind, count in _kinds(row for row in rows if row.weight == 0).items():
+            self._quarantined.labels(kind).inc(count)
 
     def passed_over(self, late: Iterable[Verdict], repeated: Iterable[Verdict]) -> None:
         for verdict in late:
@@ -92,3 +92,7 @@ class Metrics:
 
     def _gauge(self, name: str, told: str, *labels: str) -> Gauge:
         return Gauge(f"{PREFIX}_{name}", told, labels, registry=self._registry)
+
+
+def _kinds(rows: Iterable[Example]) -> dict[str, int]:
+    return Counts(row.slot.partition(":")[0] for row in rows)

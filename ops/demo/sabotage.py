@@ -6,7 +6,6 @@ Only its manifest lies: that it continues the stable adapter, and that it has pa
 
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from feedback import examples
@@ -51,7 +50,7 @@ def turn_round(theirs: Path, ours: Path) -> None:
 
 
 def _turned(row: Example) -> Example:
-    return replace(row, up=None if row.up is None else not row.up)
+    return row._replace(up=None if row.up is None else not row.up)
 
 
 def slip_in(bad: Path, store: Path, stable: str) -> str:

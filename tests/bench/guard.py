@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -98,7 +97,7 @@ def _opinion(name: str, rater: str, i: int) -> Opinion:
 
 def _example(name: str, rater: str, i: int) -> Example:
     when = START + timedelta(days=6, minutes=i)
-    return replace(MADE, completion_id=name, user=rater, rater=rater, adapter="v1", judged_at=when)
+    return MADE._replace(completion_id=name, user=rater, rater=rater, adapter="v1", judged_at=when)
 
 
 if __name__ == "__main__":

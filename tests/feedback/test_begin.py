@@ -9,6 +9,8 @@ import pytest
 
 from feedback.begin import BAD_SETTINGS
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -62,6 +62,7 @@ def test_who_comes_second_waits_until_the_first_is_gone(tmp_path: Path, log: Log
         assert len(examples.read(tmp_path / "examples").examples) == 3
 
 
+@pytest.mark.integration
 def test_a_guard_that_comes_to_many_files_goes_on_at_once_and_the_join_meanwhile(
     tmp_path: Path, log: Log
 ) -> None:

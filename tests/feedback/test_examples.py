@@ -1,7 +1,6 @@
 """The examples folder, read by position."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
@@ -20,7 +19,7 @@ from tests.feedback.test_events import completions
 
 def row(name: str, up: bool = True, second: float = 1) -> Example:
     (only,) = settled(completion(name), thumb(up, second, of=name))
-    return replace(only, offset=int(second))
+    return only._replace(offset=int(second))
 
 
 def place(completions: int, verdicts: int) -> examples.Watermark:
@@ -116,7 +115,7 @@ def test_an_absent_folder_is_empty(tmp_path: Path) -> None:
 
 
 def test_users_are_taken_out_and_the_file_is_as_old_as_before(tmp_path: Path) -> None:
-    rows = [row("a"), row("b"), replace(row("c"), user="bob"), replace(row("d"), rater="bob")]
+    rows = [row("a"), row("b"), row("c")._replace(user="bob"), row("d")._replace(rater="bob")]
     path = examples.append(tmp_path, place(1, 1), place(4, 4), rows)
     os.utime(path, (1000, 1000))
     (batch,) = examples.batches(tmp_path)

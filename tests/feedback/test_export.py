@@ -1,7 +1,6 @@
 """Examples as rows for TRL: each is in a row or has a reason. test_readers.py reads the files."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,7 +35,7 @@ def said(text: str) -> list[dict[str, str]]:
 def example(*events: Completion | Verdict) -> Example:
     """What they settle last, of two answers to one request."""
     row = settled(completion("g"), completion("g.1"), *events)[-1]
-    return replace(row, messages=json.dumps(ASKED))
+    return row._replace(messages=json.dumps(ASKED))
 
 
 def write(folder: Path, rows: list[Example], end: int = 1) -> Path:
@@ -73,7 +72,7 @@ CORRECTION = {"prompt": ASKED, "chosen": said("better"), "rejected": said("answe
     [
         (Form.KTO, [LIKED], [KTO | {"label": True}]),
         (Form.KTO, [DISLIKED], [KTO | {"label": False}]),
-        (Form.KTO, [replace(LIKED, finish_reason="length")], [KTO | {"label": True}]),
+        (Form.KTO, [LIKED._replace(finish_reason="length")], [KTO | {"label": True}]),
         (Form.DPO, [A_WINS], [A_OVER_B]),
         (Form.DPO, [B_WINS], [B_OVER_A]),
         (Form.DPO, [CORRECTED], [CORRECTION]),
@@ -94,29 +93,29 @@ def test_an_example_becomes_its_row(
 
 LEFT_OUT = [
     (Form.KTO, A_WINS, "not a thumb"),
-    (Form.KTO, replace(LIKED, weight=0.0), "quarantined"),
-    (Form.KTO, replace(LIKED, weight=0.4), "below the least weight"),
-    (Form.KTO, replace(LIKED, messages="[]"), "no messages with roles"),
-    (Form.KTO, replace(LIKED, messages='[{"content": "x"}]'), "no messages with roles"),
-    (Form.KTO, replace(DISLIKED, answer=""), "empty answer"),
-    (Form.KTO, replace(LIKED, finish_reason="tool_calls"), "a tool call"),
-    (Form.DPO, replace(A_WINS, weight=0.0), "quarantined"),
+    (Form.KTO, LIKED._replace(weight=0.0), "quarantined"),
+    (Form.KTO, LIKED._replace(weight=0.4), "below the least weight"),
+    (Form.KTO, LIKED._replace(messages="[]"), "no messages with roles"),
+    (Form.KTO, LIKED._replace(messages='[{"content": "x"}]'), "no messages with roles"),
+    (Form.KTO, DISLIKED._replace(answer=""), "empty answer"),
+    (Form.KTO, LIKED._replace(finish_reason="tool_calls"), "a tool call"),
+    (Form.DPO, A_WINS._replace(weight=0.0), "quarantined"),
     (Form.DPO, example(comparison("g", "g.1", "tie")), "no winner: tie"),
     (Form.DPO, example(comparison("g", "g.1", "both_bad")), "no winner: both bad"),
-    (Form.DPO, replace(A_WINS, rival_answer=""), "empty answer"),
-    (Form.DPO, replace(B_WINS, answer=""), "empty answer"),
-    (Form.DPO, replace(A_WINS, rival_answer="answer g"), "chosen and rejected are the same"),
-    (Form.DPO, replace(CORRECTED, correction="answer g"), "chosen and rejected are the same"),
-    (Form.DPO, replace(CORRECTED, answer=""), "empty answer"),
+    (Form.DPO, A_WINS._replace(rival_answer=""), "empty answer"),
+    (Form.DPO, B_WINS._replace(answer=""), "empty answer"),
+    (Form.DPO, A_WINS._replace(rival_answer="answer g"), "chosen and rejected are the same"),
+    (Form.DPO, CORRECTED._replace(correction="answer g"), "chosen and rejected are the same"),
+    (Form.DPO, CORRECTED._replace(answer=""), "empty answer"),
     (Form.DPO, MEASURED, "neither a thumb, a comparison nor a correction"),
     (Form.DPO, LIKED, UNUSED),
-    (Form.DPO, replace(LIKED, answer=""), "empty answer"),
+    (Form.DPO, LIKED._replace(answer=""), "empty answer"),
     (Form.SFT, DISLIKED, "not liked"),
     (Form.SFT, A_WINS, "neither a thumb nor a correction"),
-    (Form.SFT, replace(LIKED, finish_reason="length"), "cut off"),
-    (Form.SFT, replace(LIKED, finish_reason=None), "cut off"),
-    (Form.SFT, replace(LIKED, finish_reason="tool_calls"), "a tool call"),
-    (Form.SFT, replace(CORRECTED, weight=0.0), "quarantined"),
+    (Form.SFT, LIKED._replace(finish_reason="length"), "cut off"),
+    (Form.SFT, LIKED._replace(finish_reason=None), "cut off"),
+    (Form.SFT, LIKED._replace(finish_reason="tool_calls"), "a tool call"),
+    (Form.SFT, CORRECTED._replace(weight=0.0), "quarantined"),
 ]
 
 
@@ -129,7 +128,7 @@ def test_what_is_left_out_is_counted_with_its_reason(
 
 
 def test_an_example_of_just_the_least_weight_stays(tmp_path: Path) -> None:
-    report, _ = exported(tmp_path, [replace(LIKED, weight=0.5)], Form.KTO, min_weight=0.5)
+    report, _ = exported(tmp_path, [LIKED._replace(weight=0.5)], Form.KTO, min_weight=0.5)
     assert report.rows == 1
 
 
@@ -139,7 +138,7 @@ def test_a_correction_is_no_thumb_down(tmp_path: Path) -> None:
 
 
 def test_a_correction_of_an_answer_that_was_cut_off_is_whole(tmp_path: Path) -> None:
-    report, _ = exported(tmp_path, [replace(CORRECTED, finish_reason="length")], Form.SFT)
+    report, _ = exported(tmp_path, [CORRECTED._replace(finish_reason="length")], Form.SFT)
     assert report.rows == 1
 
 
@@ -148,8 +147,8 @@ def test_a_correction_of_an_answer_that_was_cut_off_is_whole(tmp_path: Path) -> 
     [
         example(completion("h"), thumb(False, of="h")),  # of another request
         example(thumb(False, of="g.1", user="bob")),  # of another person
-        replace(OTHER_DISLIKED, messages='[{"role": "user", "content": "else"}]'),
-        replace(OTHER_DISLIKED, answer="answer g"),  # the same text
+        OTHER_DISLIKED._replace(messages='[{"role": "user", "content": "else"}]'),
+        OTHER_DISLIKED._replace(answer="answer g"),  # the same text
     ],
 )
 def test_thumbs_that_say_nothing_of_each_other_make_no_pair(tmp_path: Path, other: Example) -> None:
@@ -176,8 +175,8 @@ def test_messages_and_tools_go_through_as_the_app_sent_them(tmp_path: Path) -> N
     parts = [{"type": "text", "text": "né\u2028 \u0000"}, {"type": "image_url", "image_url": {}}]
     messages = [{"role": "system", "content": "s", "name": "n"}, {"role": "user", "content": parts}]
     tools = [{"type": "function", "function": {"name": "look"}}]
-    row = replace(
-        LIKED, messages=json.dumps(messages), parameters=json.dumps({"tools": tools, "n": 1})
+    row = LIKED._replace(
+        messages=json.dumps(messages), parameters=json.dumps({"tools": tools, "n": 1})
     )
     _, (found,) = exported(tmp_path, [row], Form.SFT)
     assert found["prompt"] == messages
@@ -202,7 +201,7 @@ def test_nothing_to_write_leaves_no_rows_of_another_export(tmp_path: Path) -> No
 
 
 def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    no_utf8 = replace(OTHER_LIKED, messages='[{"role": "user", "content": "\\ud800"}]')
+    no_utf8 = OTHER_LIKED._replace(messages='[{"role": "user", "content": "\\ud800"}]')
     folder, out = write(tmp_path / "examples", [LIKED, no_utf8]), tmp_path / "out.jsonl"
     out.write_text("before")
     with pytest.raises(UnicodeEncodeError):
@@ -237,7 +236,7 @@ def test_what_cannot_be_is_refused_by_name(
 MESSAGES = ["[]", json.dumps(ASKED), '[{"role": "user", "content": [{"type": "text"}]}]']
 SAID = [LIKED, DISLIKED, A_WINS, B_WINS, CORRECTED, MEASURED]
 ANY = st.builds(
-    replace,
+    lambda row, **changes: row._replace(**changes),
     st.sampled_from(SAID),
     completion_id=st.sampled_from(["g", "g.1", "g.2", "h", "h.1"]),
     rater=st.sampled_from(["ann", "bob"]),

@@ -37,6 +37,7 @@ def letters(log: Log) -> list[DeadLetter]:
     return [decode(record.value, (DeadLetter,)) for record in read_all(log, "deadletter")]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("topic", READ)
 def test_each_is_put_aside_with_its_reason_and_position(topic: str, tmp_path: Path) -> None:
     bad = bad_records([encode(event) for event in SOUND[topic]], READ[topic], seed=topic)

@@ -68,6 +68,7 @@ def test_the_days_may_stand_in_the_address(tmp_path: Path) -> None:
     assert (tmp_path / "log.db").exists()
 
 
+@pytest.mark.integration
 def test_one_read_returns_no_more_than_memory_takes(tmp_path: Path) -> None:
     with closing(SqliteLog(tmp_path / "log.db")) as log:
         log.append_all([("verdicts", "k", b"x" * 7_000_000)] * 10)

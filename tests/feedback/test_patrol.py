@@ -158,6 +158,7 @@ def test_a_file_that_is_removed_while_it_waits_is_passed_over(place: Place) -> N
         assert raters.position()["verdicts/0"] == FILES + 2
 
 
+@pytest.mark.integration
 def test_a_step_ends_after_some_rows(place: Place) -> None:
     for first in range(0, 3 * ROWS, ROWS):
         place.say(*range(first, first + ROWS))

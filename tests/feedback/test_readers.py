@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     write(EXAMPLES, [LIKED, OTHER_LIKED, A_WINS], end=9)
-    write(EXAMPLES, [CORRECTED, replace(LIKED, up=False), replace(LIKED, adapter="m-v1")], end=10)
+    write(EXAMPLES, [CORRECTED, LIKED._replace(up=False), LIKED._replace(adapter="m-v1")], end=10)
     write(EXAMPLES, [example(thumb(True, of="g.1"), retraction(2, of="g.1"))], end=100)
     return tmp_path
 
@@ -54,7 +53,7 @@ def test_every_snippet_is_run() -> None:
 
 def test_datasets_reads_every_row_in_the_order_of_the_log(home: Path) -> None:
     batches = examples.batches(EXAMPLES)
-    expected = [asdict(row) for batch in batches for row in examples.rows(batch)]
+    expected = [row._asdict() for batch in batches for row in examples.rows(batch)]
     assert len(expected) == 7
     assert list(run("datasets")["settled"]) == expected
 
@@ -67,7 +66,7 @@ def test_duckdb_reads_what_holds(home: Path, capfd: pytest.CaptureFixture[str]) 
         ("correction", None),
         ("thumb", True),
     ]
-    assert found["holding"].to_arrow_table().to_pylist() == [asdict(row) for row in held]
+    assert found["holding"].to_arrow_table().to_pylist() == [row._asdict() for row in held]
     (liked,) = found["liked"].to_arrow_table().to_pylist()
     assert liked == {
         "adapter": "m-v1",
@@ -97,7 +96,7 @@ def test_messages_of_another_shape_may_come_late(home: Path) -> None:
     parts = [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "x"}}]
     late = json.dumps([{"role": "user", "name": "ann", "content": parts}])
     tools = json.dumps({"tools": [{"type": "function"}]})
-    write(EXAMPLES, [replace(OTHER_LIKED, messages=late, parameters=tools)], end=101)
+    write(EXAMPLES, [OTHER_LIKED._replace(messages=late, parameters=tools)], end=101)
     export(EXAMPLES, Form.KTO, Path("kto.jsonl"))
     told = run("rows")["features"]
     first = Path("kto.jsonl").read_bytes().index(b"\n") + 1
@@ -141,7 +140,7 @@ def test_trl_takes_a_step_on_the_rows(home: Path, form: str, ids: str) -> None:
 def exported_rows(form: Form) -> Dataset:
     """Of four requests like each other, loaded as the docs say."""
     rows = [
-        replace(row, completion_id=f"{name}{row.completion_id[1:]}")
+        row._replace(completion_id=f"{name}{row.completion_id[1:]}")
         for name in "abcd"
         for row in (LIKED, OTHER_DISLIKED, A_WINS, CORRECTED)
     ]

@@ -72,7 +72,7 @@ class Engine(BaseHTTPRequestHandler):
 def engine() -> Iterator[tuple[str, type[Engine]]]:
     handler = type("Told", (Engine,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=[0.005])
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}", handler
     server.shutdown()

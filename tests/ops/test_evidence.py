@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from ops.evidence import Pair, Thumbs, gain, wilson
 
-# Walked by the other tests too; counting lines makes a simulation four times slower.
-simulated = pytest.mark.no_cover
 counts = st.integers(0, 500).flatmap(
     lambda total: st.builds(Thumbs, st.integers(0, total), st.just(total))
 )
@@ -40,7 +38,7 @@ def peeked_at(
     return "undecided"
 
 
-@simulated
+@pytest.mark.integration
 @pytest.mark.parametrize("rate", [0.05, 0.25, 0.8])
 def test_an_equal_canary_is_rarely_found_different_however_often_one_looks(rate: float) -> None:
     rng = random.Random(1)
@@ -50,7 +48,7 @@ def test_an_equal_canary_is_rarely_found_different_however_often_one_looks(rate:
     assert found.count("worse") <= 17
 
 
-@simulated
+@pytest.mark.integration
 def test_better_days_for_everybody_are_not_the_canarys_doing() -> None:
     rng = random.Random(4)
     found = [peeked_at(0.5, 0.5, rng, looks=400, drift=0.25) for _ in range(200)]
@@ -65,14 +63,14 @@ def test_pairs_weigh_as_much_as_their_smaller_arm_lets_them() -> None:
     assert gain(pairs, 0.05).estimate == pytest.approx((9 * first + 25 * second) / 34)
 
 
-@simulated
+@pytest.mark.integration
 def test_a_canary_of_the_opposite_taste_is_always_found_out_and_never_promoted() -> None:
     rng = random.Random(2)
     found = [peeked_at(0.2, 0.8, rng, looks=400) for _ in range(100)]
     assert found == ["worse"] * 100
 
 
-@simulated
+@pytest.mark.integration
 def test_a_much_better_canary_is_found_better() -> None:
     rng = random.Random(3)
     found = [peeked_at(0.8, 0.5, rng, looks=800) for _ in range(100)]

@@ -53,6 +53,7 @@ def test_a_move_that_two_recorded_counts_once(place: Place) -> None:
     assert len(history.moves(place.log)) == before + 3
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("topic", ["split", "rollouts"])
 def test_ten_thousand_bad_records_are_each_put_aside_once(place: Place, topic: str) -> None:
     sound = encode(first_split(place.log))

@@ -5,6 +5,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from feedback.events import encode
 from feedback.privacy import pseudonym
 from serving.split import SPLIT_KEY, choose
@@ -59,6 +61,7 @@ def test_a_model_that_there_is_not_is_refused_by_name(gateway: Gateway) -> None:
         assert f"model is {model!r}; expected 'model', 'base' or an adapter" in error["message"]
 
 
+@pytest.mark.integration
 def test_header_log_and_engine_name_the_same_adapter_while_the_split_moves(
     gateway: Gateway,
 ) -> None:

@@ -204,6 +204,7 @@ def test_a_wrong_name_is_told(start: object, name: str, said: str) -> None:
     assert str(ended.value).endswith(said)
 
 
+@pytest.mark.integration
 def test_a_gateway_with_a_wrong_redactor_ends_at_once_with_one_line(tmp_path: Path) -> None:
     settings = {
         "THUMBWHEEL_SECRET": SECRET,

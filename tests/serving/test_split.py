@@ -53,6 +53,7 @@ def test_nobody_is_on_a_canary_without_a_share(user: str) -> None:
     assert choose(trial(100), user).adapter == "model-v2"
 
 
+@pytest.mark.integration
 def test_replicas_agree_whatever_their_hash_seed() -> None:
     # The numbers are written down: a replica of another version must agree as well.
     expected = ["model-v2", "model-v2", "model-v2", "model-v1", "model-v2", "model-v2"]

@@ -48,6 +48,7 @@ def test_a_folder_is_its_own_answer(base: Path) -> None:
     assert base_files(str(base)) == base
 
 
+@pytest.mark.integration
 def test_no_torch_is_loaded_to_make_or_to_wait() -> None:
     program = "import sys, trainer.blank, trainer.__main__; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -71,6 +71,7 @@ def rounds(registry: CollectorRegistry, outcome: str) -> float | None:
     return registry.get_sample_value("thumbwheel_trainer_rounds_total", {"outcome": outcome})
 
 
+@pytest.mark.integration
 def test_once_runs_a_round_on_what_serves(settings: Settings, log: Log) -> None:
     rated_by_base(Path(settings.model), settings.examples)
     once(settings, PLAN, SplitReader(log))

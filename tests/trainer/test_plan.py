@@ -43,6 +43,7 @@ def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_plan(path)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("word", ["--blank", "--once"])
 def test_a_trainer_with_a_bad_plan_ends_with_one_line(tmp_path: Path, word: str) -> None:
     """`--blank` too: in `thumbwheel up` it runs before the engine, which takes minutes."""

@@ -97,6 +97,7 @@ def test_answers_are_drawn_alike_from_one_seed_and_end_where_the_model_ends_them
         assert (1 in text.answer_ids) == ended == (text.answer_ids[-1] == 1)
 
 
+@pytest.mark.integration
 def test_answers_come_from_the_whole_distribution(policy: Policy) -> None:
     prompt = (5, 6, 7)
     first = [text.answer_ids[0] for text in policy.sample([prompt] * 2000, seed=0).texts]

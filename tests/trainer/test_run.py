@@ -1,6 +1,5 @@
 """Whole rounds on a tiny model, real files and real torch."""
 
-from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -98,7 +97,7 @@ def test_a_round_continues_its_parent_from_the_parents_watermark(after_first: Pl
 def test_what_was_taken_back_is_not_replayed(after_first: Places) -> None:
     places = after_first
     parent = load_policy(places.base, places.adapters / "tiny-v1", PLAN)
-    back = [replace(row, retracted=True) for row in read(places.examples).examples]
+    back = [row._replace(retracted=True) for row in read(places.examples).examples]
     new = list(rated(parent, "tiny-v1", range(96, 180)))
     settle(places.examples, [*back, *new], start=96, end=180)
     run_round(places, "tiny-v1", PLAN, tell=quiet)

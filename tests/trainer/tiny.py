@@ -1,9 +1,9 @@
 """A model of 0.2 million parameters, and the thumbs of users who like one half of its words."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -83,7 +83,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     return wrapped
 
 
-def example(number: int = 0, **changes: object) -> Example:
+def example(number: int = 0, **changes: Any) -> Example:
     """A thumbs-up on an answer of the base model."""
     plain = Example(
         completion_id=f"c{number}",
@@ -120,7 +120,7 @@ def example(number: int = 0, **changes: object) -> Example:
         partition=0,
         offset=number,
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return plain._replace(**changes)
 
 
 def rated(policy: Policy, adapter: str, numbers: range) -> Iterator[Example]:

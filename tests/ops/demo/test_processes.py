@@ -12,7 +12,7 @@ from ops.demo.processes import Broken, come_up, keep_up, run, thumbwheel
 from ops.demo.stage import PLAN, Stage
 from trainer.plan import read_plan
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
 
 def test_no_two_ports_are_the_same(stage: Stage) -> None:

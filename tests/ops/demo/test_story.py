@@ -12,7 +12,7 @@ from ops.demo.stage import Stage
 from ops.demo.story import roll_back
 from tests.ops.made import Place
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from ops.running.supervisor import supervise, until_told
 from tests.free import free_port
 from tests.ops.running.children import QUICK, SERVER, Farm, listens, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
 
 @pytest.fixture
