@@ -1,5 +1,6 @@
 """The worker, wired: `python -m feedback`."""
 
+import gc
 import logging
 import signal
 import sqlite3
@@ -13,6 +14,9 @@ from feedback.metrics import Metrics
 from feedback.settings import Settings
 
 RETRY_SECONDS = 1.0
+# A batch is tens of thousands of objects, none of them in a cycle: to look through them again and
+# again for cycles took a third of the time.
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 _log = logging.getLogger("feedback")
 
 
@@ -22,6 +26,7 @@ def main() -> None:
     with settings_told():
         settings = Settings()
         opened = open_log(settings.log)
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     stop, metrics = threading.Event(), Metrics()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

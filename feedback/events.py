@@ -37,7 +37,6 @@ Id = Annotated[str, Field(min_length=1, max_length=200)]
 User = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=200_000)]
 Slot = Annotated[str, Field(pattern=r"^(thumb|comparison|correction|outcome:.+)$", max_length=210)]
-Token = Annotated[int, Field(ge=0, lt=2**31)]  # the examples keep it as int32
 Revision = Annotated[int, Field(ge=0, lt=2**63)]  # and this as int64
 
 
@@ -60,6 +59,14 @@ def _within_utc(at: datetime) -> datetime:
     return at
 
 
+def _are_tokens(ids: tuple[int, ...]) -> tuple[int, ...]:
+    """All at once: one by one takes longer than the rest of a record."""
+    if ids and (min(ids) < 0 or max(ids) >= 2**31):  # the examples keep them as int32
+        wrong = next(at for at, token in enumerate(ids) if not 0 <= token < 2**31)
+        raise ValueError(f"token {wrong} is {ids[wrong]}; expected 0 to 2147483647")
+    return ids
+
+
 def _is_finite(value: object) -> bool:
     """Of whatever JSON may hold. Quicker than to write it."""
     if isinstance(value, float):
@@ -70,6 +77,7 @@ def _is_finite(value: object) -> bool:
 
 
 SchemaV1 = Annotated[Literal[1], BeforeValidator(_only_v1)]
+Tokens = Annotated[tuple[int, ...], AfterValidator(_are_tokens)]
 Instant = Annotated[AwareDatetime, AfterValidator(_within_utc)]
 
 # A completion's group is its id up to the dot: `chatcmpl-7f.1` is the second answer to the
@@ -105,8 +113,8 @@ class Completion(Event):
     split_revision: Revision | None = None  # None: the caller named the adapter
     messages: tuple[dict[str, JsonValue], ...]
     answer: Text
-    prompt_ids: tuple[Token, ...]
-    answer_ids: tuple[Token, ...]
+    prompt_ids: Tokens
+    answer_ids: Tokens
     logprobs: tuple[float, ...]  # of answer_ids under `adapter`, before temperature and top_p
     parameters: dict[str, JsonValue]
     finish_reason: str | None

@@ -5,11 +5,12 @@ said, never at the order of arrival, so that every order settles to the same. do
 tells the rules.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
+
+from pydantic_core import to_json
 
 from feedback.events import (
     GUARD,
@@ -25,8 +26,6 @@ from feedback.events import (
 )
 from feedback.examples import Example, Identity
 from feedback.log import Position
-
-_JSON = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps makes it anew
 
 
 class Served(NamedTuple):
@@ -56,6 +55,8 @@ class Group:
         return Group(first | self.completions, (*self.said, *said))
 
     def without(self, users: set[str]) -> "Group":
+        if not users:
+            return self
         return Group(
             {name: c for name, c in self.completions.items() if c.user not in users},
             tuple(one for one in self.said if one.user not in users),
@@ -74,7 +75,7 @@ class Join:
     def settle(self, group: Group) -> dict[Identity, Example]:
         """One row for each thing that somebody said of a completion that is known."""
         holding: dict[Identity, _Word] = {}
-        for verdict, position in _in_order(_first_of_each_key(_verdicts(group.said))):
+        for verdict, position in _first_of_each_key(_verdicts(group.said)):
             if _all_known(verdict, group) and not self.is_late(verdict, group):
                 holding[_identity(verdict, group)] = _Word(verdict, position)
         return {identity: _example(group, identity, word) for identity, word in holding.items()}
@@ -130,12 +131,13 @@ def _key(word: _Word) -> tuple[str, str]:
 
 
 def _first_of_each_key(words: list[_Word]) -> list[_Word]:
-    return list({_key(word): word for word in reversed(_in_order(words))}.values())
-
-
-def _in_order(words: list[_Word]) -> list[_Word]:
-    # Most requests have one verdict, and its place in the order is not worth asking for.
-    return sorted(words, key=_order) if len(words) > 1 else words
+    """In the order in which they were said."""
+    if len(words) <= 1:  # as most requests have
+        return words
+    first: dict[tuple[str, str], _Word] = {}
+    for word in sorted(words, key=_order):
+        first.setdefault(_key(word), word)
+    return list(first.values())
 
 
 def _order(word: _Word) -> tuple[object, ...]:
@@ -167,12 +169,12 @@ def _example(group: Group, identity: Identity, word: _Word) -> Example:
         adapter=completion.adapter,
         parent=completion.parent,
         split_revision=completion.split_revision,
-        messages=_JSON(completion.messages),
+        messages=to_json(completion.messages).decode(),
         answer=completion.answer,
         prompt_ids=list(completion.prompt_ids),
         answer_ids=list(completion.answer_ids),
         logprobs=list(completion.logprobs),
-        parameters=_JSON(completion.parameters),
+        parameters=to_json(completion.parameters).decode(),
         finish_reason=completion.finish_reason,
         completed_at=completion.at,
         slot=identity.slot,

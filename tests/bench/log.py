@@ -3,25 +3,33 @@
 Each number is the median of several runs in turn, with the least and the most.
 """
 
+import gc
+import multiprocessing
 import statistics
 import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from random import Random
 
+import pyarrow as pa
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from feedback import examples
+from feedback.__main__ import OBJECTS_BETWEEN_COLLECTIONS
 from feedback.events import Completion, encode
 from feedback.log import Log, open_log
 from feedback.window import Window
 from ops.demo.brokers import brokers
 from tests.feedback.made import completion, thumb, worker
 
-RECORDS, PAIRS, BATCH, RUNS = 20_000, 10_000, 1_000, 5
+RECORDS, PAIRS, BATCH, RUNS = 20_000, 20_000, 1_000, 5
 EVENT = b"x" * 500
+SPAWN = multiprocessing.get_context("spawn")
 
 
 def main() -> None:
@@ -143,32 +151,52 @@ def raw_read_of_pairs(address: str) -> float:
     return _raw_read(address, places, count)
 
 
-def our_read_and_join(address: str) -> float:
-    """Completions and a thumb on each, until all are examples."""
-    with tempfile.TemporaryDirectory() as folder, closing(_log(address)) as log:
-        count = _append_pairs(log)
-        window = Window(Path(folder) / "window.db")
-        works = worker(log, window, Path(folder) / "examples")
+def our_workers(count: int, address: str) -> float:
+    """Completions and a thumb on each, until all are examples. Each worker has a partition."""
+    url = f"kafka://{address}?prefix=b{uuid.uuid4().hex}.&partitions={count}"
+    with tempfile.TemporaryDirectory() as folder, closing(open_log(url)) as log:
+        records = _append_pairs(log)
+        ready = SPAWN.Barrier(count + 1)
+        args = [(url, Path(folder), number, ready) for number in range(count)]
+        processes = [SPAWN.Process(target=_join, args=some) for some in args]
+        for process in processes:
+            process.start()
+        ready.wait()
 
         def work() -> None:
-            while works.step():
-                pass
+            for process in processes:
+                process.join()
 
-        with closing(window):
-            return _rate(count, work)
+        rate = _rate(records, work)
+        ends = [batch.end for batch in examples.batches(Path(folder) / "examples")]
+        reached = {place: max(end.get(place, 0) for end in ends) for one in ends for place in one}
+        assert sum(reached.values()) == records, reached
+    return rate
+
+
+def _join(url: str, folder: Path, partition: int, ready: Barrier) -> None:
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    pa.table({"column": [1]})  # what the first table loads
+    with closing(open_log(url)) as log, closing(Window(folder / f"{partition}.db")) as window:
+        works = worker(log, window, folder / "examples", partition)
+        log.read("completions", partition, 0, 1)
+        ready.wait()
+        while works.step():
+            pass
 
 
 def _topic(log: Log) -> str:
     return f"{log._cluster.prefix}completions"  # type: ignore[attr-defined]  # the raw peer needs it
 
 
-MEASURES = {
+MEASURES: dict[str, Callable[[str], float]] = {
     "append, raw kafka-python, acks=all, lz4": raw_append,
     "append, our log, 1,000 at a time": our_append,
     "read, raw kafka-python": raw_read,
     "read, our log": our_read,
     "read completions and thumbs, raw kafka-python": raw_read_of_pairs,
-    "read and join them, write examples, our worker": our_read_and_join,
+    "read and join them, write examples, one worker": partial(our_workers, 1),
+    "the same, two workers": partial(our_workers, 2),
 }
 
 

@@ -154,9 +154,17 @@ def _wrong() -> Iterator[tuple[Event, dict[str, Any], str]]:
     yield served, {"messages": ["hello"]}, "messages.0: Input should be an object (got 'hello')"
     yield served, {"split_revision": -1}, "split_revision: Input should be greater than or equal"
     yield served, {"split_revision": 2**63}, "split_revision: Input should be less than 92233720368"
-    yield served, {"prompt_ids": [2**31]}, "prompt_ids.0: Input should be less than 2147483648 (got"
-    yield served, {"answer_ids": [4, 2**31]}, "answer_ids.1: Input should be less than 2147483648"
-    yield served, {"answer_ids": [-1, 5]}, "answer_ids.0: Input should be greater than or equal to"
+    yield (
+        served,
+        {"prompt_ids": [2**31]},
+        "prompt_ids: token 0 is 2147483648; expected 0 to 2147483647",
+    )
+    yield (
+        served,
+        {"answer_ids": [4, 2**31]},
+        "answer_ids: token 1 is 2147483648; expected 0 to 2147483647",
+    )
+    yield served, {"answer_ids": [-1, 5]}, "answer_ids: token 0 is -1; expected 0 to 2147483647"
     yield OUTCOME, {"value": float("nan")}, "outcome: value: Input should be a finite number"
     yield OUTCOME, {"value": 10**400}, "outcome: value: Input should be a finite number (got 1000"
     for field in ("user", "answer", "finish_reason"):
