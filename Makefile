@@ -13,7 +13,9 @@ LOG ?= sqlite
 BIN := .venv/bin
 ROOMS := feedback trainer serving ops
 BENCHES := $(filter-out __init__,$(basename $(notdir $(wildcard tests/bench/*.py))))
-QUICK := $(BIN)/python -m pytest tests -m "not integration and not gpu" -n 2 --dist loadfile
+# What is not even looked at saves each process seconds of loading engines.
+QUICK := $(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/gpu \
+  -m "not integration and not gpu" -n 2 --dist loadfile
 
 .PHONY: demo check test coverage bench test-gpu clean
 

@@ -18,7 +18,7 @@ from feedback.raters import Raters
 from feedback.settings import Settings
 from feedback.shares import Shares
 from feedback.window import Window
-from feedback.worker import BATCH, Worker
+from feedback.worker import Worker
 
 SWEEP_SECONDS = 600.0
 _log = logging.getLogger("feedback")
@@ -56,10 +56,11 @@ class Crew:
     def turn(self) -> bool:
         """Whether there is more to do at once."""
         self._share()
-        taken = [worker.step() for worker in self._workers.values()]
+        for worker in self._workers.values():
+            worker.step()
         behind = self._guard()
         self._sweep()
-        return behind or max(taken, default=0) >= BATCH
+        return behind or any(worker.full for worker in self._workers.values())
 
     def close(self) -> None:
         for window in self._windows.values():

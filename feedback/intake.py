@@ -1,7 +1,7 @@
 """The records of one partition as events; what cannot be read goes to the dead letters."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from feedback.dead import Bad, put_aside
@@ -11,6 +11,8 @@ from feedback.join import Said, Served
 from feedback.log import FORGETS, Log, Record
 from feedback.metrics import Metrics
 
+# How many of the verdicts on these requests, from the first on, are not too much at once.
+Fitting = Callable[[list[str]], int]
 TOPICS = ("completions", "verdicts")
 _log = logging.getLogger("feedback")
 
@@ -19,6 +21,7 @@ class Taken(NamedTuple):
     served: list[Served]
     said: list[Said]
     end: Watermark
+    full: bool  # more may lie behind it
 
 
 class AnotherLog(ValueError):
@@ -31,17 +34,22 @@ class Intake:
         self._log, self._metrics = log, metrics
         self.places = [f"{topic}/{partition}" for topic in TOPICS]
 
-    def take(self, start: Watermark, limit: int, until: Watermark | None) -> Taken:
+    def take(
+        self, start: Watermark, limit: int, until: Watermark | None, fitting: Fitting = len
+    ) -> Taken:
         """From `start` on, at most `limit` of each topic; or up to `until`, where that is known."""
         completions, verdicts = self.places
         if until:
             served = list(self._up_to("completions", start[completions], until[completions]))
             said = list(self._up_to("verdicts", start[verdicts], until[verdicts]))
-            return self._taken(served, said, until)
+            return self._taken(served, said, until, full=True)
         served = self._next("completions", start[completions], limit)
-        said = self._next("verdicts", start[verdicts], limit)
+        judged = self._next("verdicts", start[verdicts], limit)
+        said = judged[: fitting([record.key for record in judged])]
         ends = {completions: _end(served), verdicts: _end(said)}
-        return self._taken(served, said, {p: ends[p] or start[p] for p in self.places})
+        self._behind(ends)
+        full = max(len(served), len(judged)) >= limit or len(said) < len(judged)
+        return self._taken(served, said, {p: ends[p] or start[p] for p in self.places}, full=full)
 
     def forgets(self, start: int) -> tuple[list[Forget], int]:
         """All users who want to be forgotten, from `start` on, and where more would follow."""
@@ -64,7 +72,9 @@ class Intake:
                     "that feedback_window and examples were made from"
                 )
 
-    def _taken(self, served: list[Record], said: list[Record], end: Watermark) -> Taken:
+    def _taken(
+        self, served: list[Record], said: list[Record], end: Watermark, *, full: bool
+    ) -> Taken:
         return Taken(
             [Served(c, r.value) for c, r in self._events("completions", served, (Completion,))],
             [
@@ -73,15 +83,20 @@ class Intake:
                 if isinstance(v, Verdict | Ruling)
             ],
             end,
+            full,
         )
 
     def _next(self, topic: str, start: int, limit: int) -> list[Record]:
         records = self._log.read(topic, self.partition, start, limit)
-        end = _end(records)
-        if end:
+        if records:
             self._missed(topic, records[0].position.offset - start)
-            self._metrics.behind(topic, self.partition, self._log.end(topic)[self.partition] - end)
         return records
+
+    def _behind(self, ends: dict[str, int | None]) -> None:
+        for topic, end in zip(TOPICS, ends.values(), strict=True):
+            if end:
+                left = self._log.end(topic)[self.partition] - end
+                self._metrics.behind(topic, self.partition, left)
 
     def _up_to(self, topic: str, start: int, end: int) -> Iterator[Record]:
         while start < end:

@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER);
 TABLES = ("completions", "verdicts")
 # What waited in a spool comes late on the log; its verdicts are not late for that.
 GRACE = timedelta(days=1)
+# Of completions that are looked up at once. As events they take some ten times as much.
+MOST_BYTES = 64_000_000
 _ASKED_AT_ONCE = 500
 _DROPPED_AT_ONCE = 5000
 _MICROSECOND = timedelta(microseconds=1)
@@ -69,6 +71,17 @@ class Window:
         for name, raw in self._of("completions", "raw", names):
             completions[name].append(Served(decode(raw, (Completion,)), raw))
         return {name: Group().add(completions[name], said[name]) for name in names}
+
+    def fitting(self, groups: list[str], most: int = MOST_BYTES) -> int:
+        """How many of these, from the first on, have completions of no more bytes; at least one."""
+        sizes: dict[str, int] = {}
+        for name, size in self._of("completions", "length(raw)", set(groups)):
+            sizes[name] = sizes.get(name, 0) + size
+        for at, name in enumerate(groups):
+            most -= sizes.pop(name, 0)
+            if most < 0:
+                return max(at, 1)
+        return len(groups)
 
     def commit(self, served: list[Served], said: list[Said], end: Watermark) -> int:
         """Remember these, and that the log was read up to `end`: both or neither.

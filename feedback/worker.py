@@ -30,6 +30,7 @@ class Worker:
     ) -> None:
         self._intake, self._window, self._folder, self._metrics = intake, window, folder, metrics
         self._join = Join(span)
+        self.full = False  # the last batch was as much as one takes
         self._alone = False  # it is sure that no file of examples reaches beyond the position
 
     def step(self, limit: int = BATCH) -> int:
@@ -37,7 +38,7 @@ class Worker:
         self._forget()
         start = self._window.position(self._intake.places)
         until = self._until(start, limit)
-        served, said, end = self._intake.take(start, limit, until)
+        served, said, end, self.full = self._intake.take(start, limit, until, self._window.fitting)
         if end == start:
             return 0
         served = [one for one in served if one.completion.user not in self._window.forgotten]

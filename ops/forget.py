@@ -66,7 +66,11 @@ def known(log: Log, examples_folder: Path, adapters: Path, user: str) -> Known:
             if user in (row["user"], row["rater"]):
                 mine.add((row["completion_id"], row["slot"], row["rater"]))
     traces = _traces(adapters, user, {name for name, _, _ in mine})
-    return Known(len(mine), traces, _asked_before(log, user))
+    return Known(len(mine), traces, asked(log, user))
+
+
+def asked(log: Log, user: str) -> Forget | None:
+    return next((wish for wish in _wishes(log) if wish.user == user), None)
 
 
 def ask(log: Log, user: str, by: str) -> None:
@@ -77,12 +81,12 @@ def is_gone(folder: Path, user: str) -> Callable[[], bool]:
     """Asks whether no file has them any more. A file that has not never will, and is read once."""
     clean = set[Path]()
 
-    def asked() -> bool:
+    def clean_by_now() -> bool:
         files = {batch.path: batch for batch in examples.batches(folder)}
         clean.update(path for path in files.keys() - clean if not _has(files[path], user))
         return clean >= files.keys()
 
-    return asked
+    return clean_by_now
 
 
 def way_back(log: Log, adapters: Path, learned: list[str]) -> str | None:
@@ -118,10 +122,6 @@ def _own(adapters: Path, made: Manifest, user: str, rated: set[str]) -> Trace | 
 
 def _is_of(lesson: Lesson, user: str, rated: set[str]) -> bool:
     return lesson.user == user or lesson.completion_id in rated
-
-
-def _asked_before(log: Log, user: str) -> Forget | None:
-    return next((wish for wish in _wishes(log) if wish.user == user), None)
 
 
 def _wishes(log: Log) -> Iterator[Forget]:

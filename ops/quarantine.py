@@ -39,6 +39,7 @@ class Decided(NamedTuple):
     weight: float
     identities: set[Identity]
     after: Watermark
+    overruled: list[Held]  # on which a person had decided otherwise
 
 
 def held(folder: Path) -> list[Held]:
@@ -65,7 +66,8 @@ def decide(log: Log, folder: Path, who: str, weight: float, *, by: str, reason: 
         latest = about[-1]
         raise NothingToDo(f"decided so already, by {latest.by}: {latest.reason}")
     log.append_all([_item(one.identity, weight, by, reason) for one in new])
-    return Decided(weight, {one.identity for one in new}, after)
+    overruled = [one for one in new if not one.waits]
+    return Decided(weight, {one.identity for one in new}, after, overruled)
 
 
 def is_settled(folder: Path, decided: Decided) -> bool:

@@ -8,6 +8,7 @@ from feedback import examples
 from feedback.events import (
     VERDICT_KINDS,
     BadEvent,
+    Comparison,
     Completion,
     Correction,
     E,
@@ -21,6 +22,7 @@ from feedback.events import (
 )
 from feedback.examples import Example
 from feedback.log import Log, Position, read_all
+from ops.forget import asked
 from ops.history import splits
 from trainer.adapters import published, read_lineage
 
@@ -45,6 +47,7 @@ def trace(log: Log, examples_folder: Path, adapters: Path, completion_id: str) -
     return [
         _completion(served[0]),
         *_verdicts(log, completion_id),
+        *_forgotten(log, served[0].user),
         *_settled_rows(examples_folder, completion_id),
         *(Stop("adapter", f"{name}: {use}") for name, use in learned),
         *_splits(log, served[0], {name for name, _ in learned}),
@@ -63,10 +66,15 @@ def _completion(served: Completion) -> Stop:
 def _verdicts(log: Log, completion_id: str) -> Iterator[Stop]:
     for position, event in _of_group(log, "verdicts", completion_id, VERDICT_KINDS):
         assert isinstance(event, Verdict | Ruling)
-        if event.completion_id == completion_id:
+        if completion_id in _named(event):
             place, told = _ruled(event) if isinstance(event, Ruling) else _judged(event)
             where = f"verdicts/{position.partition}:{position.offset}"
             yield Stop(place, f"{event.at:%Y-%m-%d %H:%M:%S} {told}, at {where}")
+
+
+def _named(event: Verdict | Ruling) -> set[str]:
+    other = {event.other_id} if isinstance(event, Comparison) else set()
+    return {event.completion_id, *other}
 
 
 def _judged(event: Verdict) -> Stop:
@@ -85,6 +93,8 @@ def _said(event: Verdict) -> str:
             return "thumb up" if event.up else "thumb down"
         case Correction():
             return f"correction {event.text!r}"
+        case Comparison():
+            return f"comparison, {_compared(event.completion_id, event.other_id, event.winner)},"
         case Outcome():
             return f"outcome {event.name} = {event.value:g}"
         case Retraction():
@@ -92,10 +102,21 @@ def _said(event: Verdict) -> str:
     return event.kind
 
 
+def _forgotten(log: Log, user: str) -> Iterator[Stop]:
+    if wish := asked(log, user):
+        told = f"{wish.at:%Y-%m-%d %H:%M:%S} by {wish.by}: what {user} asked and said is left out"
+        yield Stop("forget", told)
+
+
 def _settled_rows(folder: Path, completion_id: str) -> Iterator[Stop]:
     """Every row in its order; the last of an identity holds."""
     batches = examples.batches(folder)
-    rows = [r for b in batches for r in examples.rows(b) if r.completion_id == completion_id]
+    rows = [
+        row
+        for batch in batches
+        for row in examples.rows(batch)
+        if completion_id in (row.completion_id, row.rival_id)
+    ]
     holding = {row.identity: row for row in rows}
     return (_example(row, holds=holding[row.identity] is row) for row in rows)
 
@@ -113,7 +134,13 @@ def _example(row: Example, *, holds: bool) -> Stop:
 def _settled(row: Example) -> str:
     if row.up is not None:
         return "up" if row.up else "down"
-    return str(row.correction or row.winner or row.value)
+    if row.winner is not None:
+        return _compared(row.completion_id, str(row.rival_id), row.winner)
+    return repr(row.correction) if row.correction is not None else f"{row.value:g}"
+
+
+def _compared(a: str, b: str, winner: str) -> str:
+    return f"{winner} of a, {a}, and b, {b}"
 
 
 def _adapters_that_saw(adapters: Path, completion_id: str) -> Iterator[tuple[str, str]]:

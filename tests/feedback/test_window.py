@@ -67,6 +67,21 @@ def test_only_what_was_judged_is_looked_up(opened: Callable[..., Window]) -> Non
     assert window.groups({"a"}, {"a", "b", "early"}).keys() == {"a", "early"}
 
 
+def test_verdicts_on_long_answers_are_looked_up_in_parts(opened: Callable[..., Window]) -> None:
+    window = opened()
+    one, two, three = served("a"), served("a.1"), served("b")
+    window.commit([one, two, three], [], {})
+    size = len(one.raw)
+    for groups, most, fit in (
+        (["b", "a"], 10 * size, 2),
+        (["b", "a"], 2 * size, 1),  # the request a has two
+        (["a", "b"], size, 1),  # it is too much, and has to be taken all the same
+        (["b", "b", "unknown"], size + 10, 3),  # looked up once
+        ([], size, 0),
+    ):
+        assert window.fitting(groups, most) == fit
+
+
 def test_what_is_too_old_goes_and_what_is_not_stays(opened: Callable[..., Window]) -> None:
     window = opened()
     window.commit([served("old")], [said("old")], {})

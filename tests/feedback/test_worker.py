@@ -72,6 +72,20 @@ def test_verdicts_become_examples_once(log: Log, window: Window, tmp_path: Path)
     assert works.step() == 0
 
 
+def test_verdicts_on_very_long_answers_are_taken_a_few_at_a_time(
+    log: Log, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "fitting", lambda groups: min(len(groups), 2))
+    fill(log, 5)
+    works = worker(log, window, tmp_path / "examples")
+    works.step()
+    assert works.full
+    assert len(thumbs(tmp_path / "examples")) == 2
+    run(works)
+    assert not works.full
+    assert thumbs(tmp_path / "examples") == {f"c{i}": i % 3 == 0 for i in range(5)}
+
+
 def test_late_and_changed_verdicts_replace_the_earlier(
     log: Log, window: Window, tmp_path: Path
 ) -> None:

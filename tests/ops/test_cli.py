@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from feedback.events import BASE
+from feedback.events import BASE, Forget, encode
 from ops.act import change_split, first_split
 from ops.cli import app
+from tests.feedback.made import comparison, completion
 from tests.ops.made import Place
 from tests.ops.said import NOON, five_by_ann
 
@@ -104,6 +105,25 @@ def test_trace_tells_who_ruled_and_why(place: Place) -> None:
     ):
         assert told in shown
     assert "ruling" not in run(place, "trace", "c3").output
+
+
+def test_trace_tells_of_a_comparison_whichever_answer_one_asks_for(place: Place) -> None:
+    for served in (completion("r"), completion("r.1")):
+        place.log.append("completions", "r", encode(served))
+    place.log.append("verdicts", "r", encode(comparison("r", "r.1", "b")))
+    place.join()
+    for name in ("r", "r.1"):
+        shown = run(place, "trace", name).output
+        assert "comparison, b of a, r, and b, r.1, by whoever asked, key x1" in shown
+        assert "comparison by ann settled as b of a, r, and b, r.1, weight 1" in shown
+
+
+def test_trace_tells_that_the_user_is_forgotten(place: Place) -> None:
+    name = "0123456789abcdef01234567"
+    place.log.append("completions", "c1", encode(completion(user=name)))
+    assert "forget" not in run(place, "trace", "c1").output
+    place.log.append("forgets", name, encode(Forget(at=NOON, user=name, by="eve")))
+    assert f"by eve: what {name} asked and said is left out" in run(place, "trace", "c1").output
 
 
 def test_it_says_which_version_it_is() -> None:

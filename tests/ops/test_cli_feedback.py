@@ -113,6 +113,15 @@ def test_a_release_is_waited_for(place: Place) -> None:
     assert {row.ruling.partition(": ")[2] for row in rows(place) if row.ruling} == {"I asked them"}
 
 
+def test_who_is_overruled_is_told(place: Place) -> None:
+    five_by_ann(place)
+    with working(place):
+        run(place, "quarantine", "drop", "c4", "--reason", "a joke")
+        shown = run(place, "quarantine", "release", "ann").output
+    assert "thumb of c4 by ann was decided otherwise before, by " in shown
+    assert ": a joke\nreleased: 2 verdicts\n" in shown
+
+
 def test_a_decision_that_no_worker_settles_is_told_to_be_on_the_log(place: Place) -> None:
     five_by_ann(place)
     result = run(place, "quarantine", "drop", "ann", "--wait", "0")

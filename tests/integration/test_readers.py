@@ -24,6 +24,8 @@ from tests.feedback.test_export import (
     write,
 )
 
+pytestmark = pytest.mark.integration
+
 DOC = (Path(__file__).parents[2] / "docs/export.md").read_text()
 SNIPPETS = dict(re.findall(r"^```python (\w+)\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL))
 EXAMPLES = Path(".thumbwheel/examples")
@@ -114,7 +116,6 @@ def test_every_reason_is_in_the_docs_and_nothing_else_is() -> None:
     assert sorted(re.findall("`(.*?)`", cells)) == sorted({why for _, _, why in LEFT_OUT})
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize(
     ("form", "ids"), [("kto", "completion_ids"), ("dpo", "chosen_ids"), ("sft", "input_ids")]
 )
