@@ -25,7 +25,7 @@ class Pace:
 
     retry_seconds: float = 0.5
     # Slower logs are not waited for: SQLite takes 5 ms, Kafka 6 to 12 ms, an election 6 s.
-    patience_seconds: float = 0.03
+    patience_seconds: float = 0.015
     # How often it looks for what a process that shared the folder left when it died.
     look_seconds: float = 5.0
     batch_bytes: int = 500_000

@@ -14,8 +14,8 @@ from tests.integration.election import election
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calm-seconds", type=float, default=20)
-    parser.add_argument("--pause-seconds", type=float, default=0.6)
+    parser.add_argument("--calm-seconds", type=float, default=15)
+    parser.add_argument("--pause-seconds", type=float, default=3)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = election(
