@@ -63,7 +63,7 @@ def _are_tokens(ids: tuple[int, ...]) -> tuple[int, ...]:
     """All at once: one by one takes longer than the rest of a record."""
     if ids and (min(ids) < 0 or max(ids) >= 2**31):  # the examples keep them as int32
         wrong = next(at for at, token in enumerate(ids) if not 0 <= token < 2**31)
-        raise ValueError(f"token {wrong} is {ids[wrong]}; expected 0 to 2147483647")
+        raise ValueError(f"token {wrong} is out of range; expected 0 to 2147483647")
     return ids
 
 

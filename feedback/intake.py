@@ -8,7 +8,7 @@ from feedback.dead import Bad, put_aside
 from feedback.events import VERDICT_KINDS, BadEvent, Completion, E, Forget, Ruling, Verdict, decode
 from feedback.examples import Watermark
 from feedback.join import Said, Served
-from feedback.log import FORGETS, Log, Record
+from feedback.log import FORGETS, READ_BYTES, Log, Record
 from feedback.metrics import Metrics
 
 # How many of the verdicts on these requests, from the first on, are not too much at once.
@@ -41,14 +41,16 @@ class Intake:
         completions, verdicts = self.places
         if until:
             served = list(self._up_to("completions", start[completions], until[completions]))
-            said = list(self._up_to("verdicts", start[verdicts], until[verdicts]))
-            return self._taken(served, said, until, full=True)
+            judged = list(self._up_to("verdicts", start[verdicts], until[verdicts]))
+            said = judged[: fitting([record.key for record in judged])]
+            cut = {verdicts: _end(said) or 0} if len(said) < len(judged) else {}
+            return self._taken(served, said, until | cut, full=True)
         served = self._next("completions", start[completions], limit)
         judged = self._next("verdicts", start[verdicts], limit)
         said = judged[: fitting([record.key for record in judged])]
         ends = {completions: _end(served), verdicts: _end(said)}
         self._behind(ends)
-        full = max(len(served), len(judged)) >= limit or len(said) < len(judged)
+        full = _is_full(served, limit) or _is_full(judged, limit) or len(said) < len(judged)
         return self._taken(served, said, {p: ends[p] or start[p] for p in self.places}, full=full)
 
     def forgets(self, start: int) -> tuple[list[Forget], int]:
@@ -93,7 +95,8 @@ class Intake:
         return records
 
     def _behind(self, ends: dict[str, int | None]) -> None:
-        for topic, end in zip(TOPICS, ends.values(), strict=True):
+        for place, end in ends.items():
+            topic = place.partition("/")[0]
             if end:
                 left = self._log.end(topic)[self.partition] - end
                 self._metrics.behind(topic, self.partition, left)
@@ -122,6 +125,11 @@ class Intake:
             put_aside(self._log, topic, bad)
             self._metrics.put_aside(topic, len(bad))
         return found
+
+
+def _is_full(records: list[Record], limit: int) -> bool:
+    """A read ends at so many records, or so many bytes."""
+    return len(records) >= limit or sum(len(record.value) for record in records) > READ_BYTES
 
 
 def _end(records: list[Record]) -> int | None:

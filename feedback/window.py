@@ -32,8 +32,6 @@ CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER);
 TABLES = ("completions", "verdicts")
 # What waited in a spool comes late on the log; its verdicts are not late for that.
 GRACE = timedelta(days=1)
-# Of completions that are looked up at once. As events they take some ten times as much.
-MOST_BYTES = 64_000_000
 _ASKED_AT_ONCE = 500
 _DROPPED_AT_ONCE = 5000
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,9 +47,11 @@ class Window:
         *,
         span: timedelta = timedelta(days=14),
         max_bytes: int = 10_000_000_000,
+        max_bytes_at_once: int = 64_000_000,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keep, self._max_bytes, self._now = span + GRACE, max_bytes, now
+        self._max_bytes_at_once = max_bytes_at_once  # of completions; as events they take ten times
         self._db = open_database(path, _SCHEMA)
         self.forgotten = {user for (user,) in self._db.execute("SELECT user FROM forgotten")}
 
@@ -72,11 +72,12 @@ class Window:
             completions[name].append(Served(decode(raw, (Completion,)), raw))
         return {name: Group().add(completions[name], said[name]) for name in names}
 
-    def fitting(self, groups: list[str], most: int = MOST_BYTES) -> int:
-        """How many of these, from the first on, have completions of no more bytes; at least one."""
+    def fitting(self, groups: list[str]) -> int:
+        """How many of these, from the first on, are not too much to be looked up at once."""
         sizes: dict[str, int] = {}
         for name, size in self._of("completions", "length(raw)", set(groups)):
             sizes[name] = sizes.get(name, 0) + size
+        most = self._max_bytes_at_once
         for at, name in enumerate(groups):
             most -= sizes.pop(name, 0)
             if most < 0:

@@ -30,15 +30,16 @@ class Worker:
     ) -> None:
         self._intake, self._window, self._folder, self._metrics = intake, window, folder, metrics
         self._join = Join(span)
-        self.full = False  # the last batch was as much as one takes
+        self.full = False  # more may lie behind the last batch
         self._alone = False  # it is sure that no file of examples reaches beyond the position
 
     def step(self, limit: int = BATCH) -> int:
         """One batch; how many records it took in."""
         self._forget()
         start = self._window.position(self._intake.places)
-        until = self._until(start, limit)
-        served, said, end, self.full = self._intake.take(start, limit, until, self._window.fitting)
+        until, again = self._until(start, limit)
+        fitting = len if again else self._window.fitting
+        served, said, end, self.full = self._intake.take(start, limit, until, fitting)
         if end == start:
             return 0
         served = [one for one in served if one.completion.user not in self._window.forgotten]
@@ -55,22 +56,23 @@ class Worker:
         )
         return sum(end.values()) - sum(start.values())
 
-    def _until(self, start: Watermark, limit: int) -> Watermark | None:
+    def _until(self, start: Watermark, limit: int) -> tuple[Watermark | None, bool]:
         """Where this batch ended before, if its position was lost after a file was written.
 
         A power cut may have taken several positions. What lies before the first file that is left
         settled nothing, or is gone since: a batch of it ends where that file begins, or before.
+        The flag tells whether this is a batch again, exactly.
         """
         if self._alone:
-            return None
+            return None, False
         self._intake.check(start)
         examples.clear(self._folder, self._intake.partition)
         for batch in self._files(start):
             began = examples.start(batch)
             nearer = {place: min(end, start[place] + limit) for place, end in began.items()}
-            return batch.end if began == start else nearer
+            return (batch.end, True) if began == start else (nearer, False)
         self._alone = True
-        return None
+        return None, False
 
     def _files(self, after: Watermark | None = None) -> list[Batch]:
         mine = set(self._intake.places)

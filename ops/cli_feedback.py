@@ -116,9 +116,9 @@ def _decide(
     why = reason or f"{done} by hand"
     decided = quarantine.decide(log, folder, who, weight, by=operator(), reason=why)
     count = len(decided.identities)
-    for one in decided.overruled:
-        what = f"{one.identity.slot} of {one.identity.completion_id} by {one.identity.rater}"
-        show(f"{what} was decided otherwise before, by {one.by}: {one.reason}")
+    if before := decided.overruled:
+        last = f"{before[-1].identity.completion_id} by {before[-1].by}: {before[-1].reason}"
+        show(f"{len(before)} of them decided otherwise before, the last {last}")
     if waited(lambda: quarantine.is_settled(folder, decided), wait, "the worker settles it"):
         show(f"{done}: {count} verdicts")
         return

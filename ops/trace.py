@@ -46,7 +46,7 @@ def trace(log: Log, examples_folder: Path, adapters: Path, completion_id: str) -
     learned = list(_adapters_that_saw(adapters, completion_id))
     return [
         _completion(served[0]),
-        *_verdicts(log, completion_id),
+        *_said_of(log, completion_id),
         *_forgotten(log, served[0].user),
         *_settled_rows(examples_folder, completion_id),
         *(Stop("adapter", f"{name}: {use}") for name, use in learned),
@@ -63,18 +63,18 @@ def _completion(served: Completion) -> Stop:
     )
 
 
-def _verdicts(log: Log, completion_id: str) -> Iterator[Stop]:
+def _said_of(log: Log, completion_id: str) -> Iterator[Stop]:
+    """A comparison is of both its answers, and so is what was said of it afterwards."""
+    compared_with = set[str]()
     for position, event in _of_group(log, "verdicts", completion_id, VERDICT_KINDS):
         assert isinstance(event, Verdict | Ruling)
-        if completion_id in _named(event):
+        if isinstance(event, Comparison) and event.other_id == completion_id:
+            compared_with.add(event.completion_id)
+        of_it = event.slot == "comparison" and event.completion_id in compared_with
+        if of_it or event.completion_id == completion_id:
             place, told = _ruled(event) if isinstance(event, Ruling) else _judged(event)
             where = f"verdicts/{position.partition}:{position.offset}"
             yield Stop(place, f"{event.at:%Y-%m-%d %H:%M:%S} {told}, at {where}")
-
-
-def _named(event: Verdict | Ruling) -> set[str]:
-    other = {event.other_id} if isinstance(event, Comparison) else set()
-    return {event.completion_id, *other}
 
 
 def _judged(event: Verdict) -> Stop:
@@ -99,7 +99,7 @@ def _said(event: Verdict) -> str:
             return f"outcome {event.name} = {event.value:g}"
         case Retraction():
             return f"retraction of {event.of}"
-    return event.kind
+    raise AssertionError(event.kind)
 
 
 def _forgotten(log: Log, user: str) -> Iterator[Stop]:
@@ -110,15 +110,14 @@ def _forgotten(log: Log, user: str) -> Iterator[Stop]:
 
 def _settled_rows(folder: Path, completion_id: str) -> Iterator[Stop]:
     """Every row in its order; the last of an identity holds."""
-    batches = examples.batches(folder)
-    rows = [
-        row
-        for batch in batches
-        for row in examples.rows(batch)
-        if completion_id in (row.completion_id, row.rival_id)
-    ]
+    group, rows = group_of(completion_id), list[Example]()
+    for batch in examples.batches(folder):
+        rows += [row for row in examples.rows(batch) if group_of(row.completion_id) == group]
+    about = {row.identity for row in rows if completion_id in (row.completion_id, row.rival_id)}
     holding = {row.identity: row for row in rows}
-    return (_example(row, holds=holding[row.identity] is row) for row in rows)
+    return (
+        _example(row, holds=holding[row.identity] is row) for row in rows if row.identity in about
+    )
 
 
 def _example(row: Example, *, holds: bool) -> Stop:

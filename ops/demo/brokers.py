@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,7 @@ def log_for(kind: str, folder: Path) -> Iterator[str | None]:
 class Broker:
     number: int
     port: int
+    controller_port: int
     folder: Path
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -87,15 +88,20 @@ class Broker:
 
 
 @contextmanager
-def brokers(folder: Path, count: int = 1) -> Iterator[list[Broker]]:
+def brokers(
+    folder: Path, count: int = 1, settings: Callable[[Broker], dict[str, object]] = lambda _: {}
+) -> Iterator[list[Broker]]:
+    """`settings`: more of a broker's, or other ones."""
     if not JARS.is_dir() or not shutil.which("java"):
         raise NoLog(f"{JARS} or java is not there; expected `make .venv/kafka.installed` before")
     ports = free_ports(2 * count)
     voters = ",".join(f"{n + 1}@127.0.0.1:{ports[2 * n + 1]}" for n in range(count))
     cluster = []
     for number in range(count):
-        broker = Broker(number + 1, ports[2 * number], folder / f"broker{number + 1}")
-        _lay_out(broker, ports[2 * number + 1], voters, count)
+        place = folder / f"broker{number + 1}"
+        broker = Broker(number + 1, ports[2 * number], ports[2 * number + 1], place)
+        said = _settings(broker, voters, count)
+        _lay_out(broker, said | settings(broker))
         cluster.append(broker)
     try:
         for broker in cluster:
@@ -108,15 +114,13 @@ def brokers(folder: Path, count: int = 1) -> Iterator[list[Broker]]:
             broker.kill()
 
 
-def _lay_out(broker: Broker, controller_port: int, voters: str, count: int) -> None:
-    broker.folder.mkdir(parents=True)
-    settings = broker.folder / "server.properties"
+def _settings(broker: Broker, voters: str, count: int) -> dict[str, object]:
     isr = max(1, count - 1)
-    said = {
+    return {
         "process.roles": "broker,controller",
         "node.id": broker.number,
         "controller.quorum.voters": voters,
-        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{broker.controller_port}",
         "advertised.listeners": f"PLAINTEXT://{broker.address}",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": broker.folder / "data",
@@ -131,6 +135,11 @@ def _lay_out(broker: Broker, controller_port: int, voters: str, count: int) -> N
         "share.coordinator.state.topic.replication.factor": count,
         "share.coordinator.state.topic.min.isr": isr,
     }
+
+
+def _lay_out(broker: Broker, said: dict[str, object]) -> None:
+    broker.folder.mkdir(parents=True)
+    settings = broker.folder / "server.properties"
     settings.write_text("".join(f"{name}={value}\n" for name, value in said.items()))
     format_ = _java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(settings))
     done = subprocess.run(format_, capture_output=True, text=True)

@@ -156,7 +156,7 @@ def our_workers(count: int, address: str) -> float:
     url = f"kafka://{address}?prefix=b{uuid.uuid4().hex}.&partitions={count}"
     with tempfile.TemporaryDirectory() as folder, closing(open_log(url)) as log:
         records = _append_pairs(log)
-        ready = SPAWN.Barrier(count + 1)
+        ready = SPAWN.Barrier(count + 1, timeout=60)
         args = [(url, Path(folder), number, ready) for number in range(count)]
         processes = [SPAWN.Process(target=_join, args=some) for some in args]
         for process in processes:

@@ -157,14 +157,18 @@ def _wrong() -> Iterator[tuple[Event, dict[str, Any], str]]:
     yield (
         served,
         {"prompt_ids": [2**31]},
-        "prompt_ids: token 0 is 2147483648; expected 0 to 2147483647",
+        "prompt_ids: token 0 is out of range; expected 0 to 2147483647",
     )
     yield (
         served,
         {"answer_ids": [4, 2**31]},
-        "answer_ids: token 1 is 2147483648; expected 0 to 2147483647",
+        "answer_ids: token 1 is out of range; expected 0 to 2147483647",
     )
-    yield served, {"answer_ids": [-1, 5]}, "answer_ids: token 0 is -1; expected 0 to 2147483647"
+    yield (
+        served,
+        {"answer_ids": [-1, 5]},
+        "answer_ids: token 0 is out of range; expected 0 to 2147483647",
+    )
     yield OUTCOME, {"value": float("nan")}, "outcome: value: Input should be a finite number"
     yield OUTCOME, {"value": 10**400}, "outcome: value: Input should be a finite number (got 1000"
     for field in ("user", "answer", "finish_reason"):

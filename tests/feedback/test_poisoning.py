@@ -7,7 +7,6 @@ import pytest
 from feedback.guard import Rules
 from tests.bench.poisoning import HONEST, STRATEGIES, Habits, Result, measure, simulate
 
-# Walked by the other tests too; counting lines makes a simulation four times slower.
 pytestmark = pytest.mark.integration
 
 SMALL = Habits(users=200, angry=0)

@@ -72,18 +72,20 @@ def test_verdicts_become_examples_once(log: Log, window: Window, tmp_path: Path)
     assert works.step() == 0
 
 
-def test_verdicts_on_very_long_answers_are_taken_a_few_at_a_time(
-    log: Log, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(window, "fitting", lambda groups: min(len(groups), 2))
-    fill(log, 5)
-    works = worker(log, window, tmp_path / "examples")
-    works.step()
-    assert works.full
-    assert len(thumbs(tmp_path / "examples")) == 2
-    run(works)
-    assert not works.full
-    assert thumbs(tmp_path / "examples") == {f"c{i}": i % 3 == 0 for i in range(5)}
+def test_verdicts_on_very_long_answers_are_taken_a_few_at_a_time(log: Log, tmp_path: Path) -> None:
+    folder, served = tmp_path / "examples", [completion(f"c{i}") for i in range(5)]
+    two = 2 * len(encode(served[0]))
+    for one in served:
+        log.append("completions", one.id, encode(one))
+    with closing(Window(tmp_path / "window.db", max_bytes_at_once=two)) as window:
+        works = worker(log, window, folder)
+        works.step()
+        for one in served:
+            log.append("verdicts", one.id, encode(thumb(True, of=one.id)))
+        reached = []
+        while works.step():
+            reached.append((len(thumbs(folder)), works.full))
+    assert reached == [(2, True), (4, True), (5, False)]
 
 
 def test_late_and_changed_verdicts_replace_the_earlier(
@@ -285,22 +287,28 @@ MIXED: list[Completion | Verdict | Ruling] = [
 
 
 @settings(max_examples=15, deadline=None)  # each example syncs some files
-@given(st.permutations(MIXED), st.lists(st.integers(1, 4), min_size=1, max_size=12))
+@given(
+    st.permutations(MIXED),
+    st.lists(st.integers(1, 4), min_size=1, max_size=12),
+    st.sampled_from([1, 10_000]),
+)
 def test_any_order_and_any_crash_settle_to_the_same(
-    order: list[Completion | Verdict | Ruling], steps: list[int]
+    order: list[Completion | Verdict | Ruling], steps: list[int], most: int
 ) -> None:
-    """Each number is a batch; a worker dies after its file whenever the number is odd."""
+    """Each number is a batch; a worker dies after its file whenever the number is odd. Of `most`
+    bytes at once, one verdict at a time where that is next to nothing."""
     with (
         TemporaryDirectory() as folder,
         closing(SqliteLog((home := Path(folder)) / "log.db")) as log,
-        closing(Window(home / "w.db")) as window,
+        closing(Window(home / "w.db", max_bytes_at_once=most)) as window,
     ):
         for event in order:
             topic = "completions" if isinstance(event, Completion) else "verdicts"
             log.append(topic, "g", encode(event))
         for size in steps:
             if size % 2:
-                with closing(DyingWindow(home / "w.db")) as dying, suppress(Killed):
+                dying = DyingWindow(home / "w.db", max_bytes_at_once=most)
+                with closing(dying), suppress(Killed):
                     worker(log, dying, home / "examples").step(size)
             worker(log, window, home / "examples").step(size)
         run(worker(log, window, home / "examples"))

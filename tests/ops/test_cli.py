@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from feedback.events import BASE, Forget, encode
 from ops.act import change_split, first_split
 from ops.cli import app
-from tests.feedback.made import comparison, completion
+from tests.feedback.made import comparison, completion, retraction
 from tests.ops.made import Place
 from tests.ops.said import NOON, five_by_ann
 
@@ -116,6 +116,14 @@ def test_trace_tells_of_a_comparison_whichever_answer_one_asks_for(place: Place)
         shown = run(place, "trace", name).output
         assert "comparison, b of a, r, and b, r.1, by whoever asked, key x1" in shown
         assert "comparison by ann settled as b of a, r, and b, r.1, weight 1" in shown
+        assert "replaced since" not in shown
+    place.log.append("verdicts", "r", encode(retraction(2, of="r", slot="comparison")))
+    place.join()
+    for name in ("r", "r.1"):
+        shown = run(place, "trace", name).output
+        assert "retraction of comparison by whoever asked, key r2" in shown
+        assert "weight 1, from verdicts/0:0, replaced since" in shown
+        assert "comparison by ann settled as taken back" in shown
 
 
 def test_trace_tells_that_the_user_is_forgotten(place: Place) -> None:

@@ -118,7 +118,7 @@ def test_who_is_overruled_is_told(place: Place) -> None:
     with working(place):
         run(place, "quarantine", "drop", "c4", "--reason", "a joke")
         shown = run(place, "quarantine", "release", "ann").output
-    assert "thumb of c4 by ann was decided otherwise before, by " in shown
+    assert "1 of them decided otherwise before, the last c4 by " in shown
     assert ": a joke\nreleased: 2 verdicts\n" in shown
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
+        await self.on_tick(0)  # the default headers
         # Its own pause is a tenth of a second; another thread tells it to end.
         while not self.should_exit:  # noqa: ASYNC110
             await asyncio.sleep(0.005)

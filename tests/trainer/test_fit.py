@@ -9,6 +9,8 @@ from trainer.policy import Policy
 from trainer.rows import make_rows
 from trainer.training_set import TrainingSet, training_set
 
+pytestmark = pytest.mark.integration
+
 
 def data(policy: Policy, plan: Plan = PLAN) -> TrainingSet:
     plan = plan.model_copy(update={"holdout_percent": 0.0})
