@@ -15,7 +15,7 @@ from feedback.settings import Settings
 
 RETRY_SECONDS = 1.0
 # A batch is tens of thousands of objects, none of them in a cycle: to look through them again and
-# again for cycles took a third of the time.
+# again for cycles took up to a third of the time.
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 _log = logging.getLogger("feedback")
 
