@@ -277,6 +277,7 @@ def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:
 
 @cache
 def _reader(kinds: tuple[type[Event], ...]) -> TypeAdapter[Any]:
+    # A tuple cannot be written as X | Y.
     several: Any = Annotated[Union[kinds], Field(discriminator="kind")]  # noqa: UP007
     return TypeAdapter(several if len(kinds) > 1 else kinds[0])
 

@@ -134,11 +134,13 @@ def follow(log: Log, topic: str, poll_seconds: float = 0.05) -> Iterator[Record 
 
 def read_all(log: Log, topic: str) -> Iterator[Record]:
     """Every record there is now, partition by partition."""
+    return read_on(log, topic, {})
+
+
+def read_on(log: Log, topic: str, offsets: dict[int, int]) -> Iterator[Record]:
+    """What came since, partition by partition; `offsets` is moved to behind what was taken."""
     for partition, end in log.end(topic).items():
-        start = 0
-        while start < end:
+        while (start := offsets.get(partition, 0)) < end:
             batch = log.read(topic, partition, start)
-            if not batch:
-                break
             yield from batch
-            start = batch[-1].position.offset + 1
+            offsets[partition] = batch[-1].position.offset + 1 if batch else end

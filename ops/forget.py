@@ -4,17 +4,17 @@ adapters that learned from them.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from feedback import examples
-from feedback.events import BASE, BadEvent, Forget, decode, encode
-from feedback.log import FORGETS, Log, read_all
+from feedback.events import BASE, Forget, encode
+from feedback.log import FORGETS, Log
 from feedback.privacy import pseudonym
 from ops.by_hand import NothingToDo
-from ops.history import splits
+from ops.history import forgets, splits
 from ops.settings import Settings
 from trainer.adapters import AdapterError, Lesson, Manifest, published, read_lineage
 
@@ -66,11 +66,8 @@ def known(log: Log, examples_folder: Path, adapters: Path, user: str) -> Known:
             if user in (row["user"], row["rater"]):
                 mine.add((row["completion_id"], row["slot"], row["rater"]))
     traces = _traces(adapters, user, {name for name, _, _ in mine})
-    return Known(len(mine), traces, asked(log, user))
-
-
-def asked(log: Log, user: str) -> Forget | None:
-    return next((wish for wish in _wishes(log) if wish.user == user), None)
+    before = next((wish for wish in forgets(log) if wish.user == user), None)
+    return Known(len(mine), traces, before)
 
 
 def ask(log: Log, user: str, by: str) -> None:
@@ -122,14 +119,6 @@ def _own(adapters: Path, made: Manifest, user: str, rated: set[str]) -> Trace | 
 
 def _is_of(lesson: Lesson, user: str, rated: set[str]) -> bool:
     return lesson.user == user or lesson.completion_id in rated
-
-
-def _wishes(log: Log) -> Iterator[Forget]:
-    for record in read_all(log, FORGETS.name):
-        try:
-            yield decode(record.value, (Forget,))
-        except BadEvent:
-            continue  # it is among the dead letters
 
 
 def _has(batch: examples.Batch, user: str) -> bool:

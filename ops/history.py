@@ -1,12 +1,15 @@
-"""What moved and why, as the log has it: the splits in force, and the moves that ops recorded."""
+"""What happened, as the log has it: the splits in force, the moves that ops recorded and why, and
+who is to be forgotten.
+"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from feedback.dead import Aside, Bad
-from feedback.events import BadEvent, E, decode, encode
-from feedback.log import Log, read_all
+from feedback.events import BadEvent, E, Forget, decode, encode
+from feedback.log import FORGETS, Log, Position, Record, read_all
 from ops.move import Action, Move
 from serving.split import Split
 
@@ -45,7 +48,7 @@ def record(log: Log, action: Action, adapter: str, split: Split, reason: str) ->
 def moves(log: Log, bad: Take = leave_out) -> list[Move]:
     """Whoever wrote a split, and a tick that saw it before its move, may both have recorded it."""
     first: dict[object, Move] = {}
-    for move in _readable(log, "rollouts", Move, bad):
+    for move in _all(log, "rollouts", Move, bad):
         again = move.split_revision if move.action != "refused" else object()
         first.setdefault(again, move)
     return list(first.values())
@@ -54,13 +57,24 @@ def moves(log: Log, bad: Take = leave_out) -> list[Move]:
 def splits(log: Log, bad: Take = leave_out) -> list[Split]:
     """Every revision that was in force, in order; of two with one number the first was."""
     in_force: list[Split] = []
-    for split in _readable(log, "split", Split, bad):
+    for split in _all(log, "split", Split, bad):
         if not in_force or split.revision > in_force[-1].revision:
             in_force.append(split)
     return in_force
 
 
-def _readable(log: Log, topic: str, kind: type[E], bad: Take) -> list[E]:
+def forgets(log: Log) -> list[Forget]:
+    return _all(log, FORGETS.name, Forget, leave_out)
+
+
+def readable(records: Iterable[Record], kinds: tuple[type[E], ...]) -> Iterator[tuple[Position, E]]:
+    """The events in these, where they are any: the worker puts the others aside."""
+    for record in records:
+        with suppress(BadEvent):
+            yield record.position, decode(record.value, kinds)
+
+
+def _all(log: Log, topic: str, kind: type[E], bad: Take) -> list[E]:
     found, unread = list[E](), list[Bad]()
     for record in read_all(log, topic):
         try:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from feedback import examples
-from feedback.events import BadEvent, Completion, decode
+from feedback.events import Completion
 from feedback.examples import Identity, Watermark
-from feedback.log import Log
+from feedback.log import COMPLETIONS, Log, read_on
 from ops.decide import Arm, Observation
 from ops.evidence import Thumbs
+from ops.history import readable
 from ops.trial import Rollout
 
 
@@ -43,12 +44,9 @@ class Observer:
         )
 
     def _count_completions(self, seen: _Seen) -> None:
-        for partition, end in self._log.end("completions").items():
-            while (start := seen.offsets.get(partition, 0)) < end:
-                batch = self._log.read("completions", partition, start)
-                for record in batch:
-                    _count(seen, record.value)
-                seen.offsets[partition] = batch[-1].position.offset + 1 if batch else end
+        records = read_on(self._log, COMPLETIONS.name, seen.offsets)
+        for _, completion in readable(records, (Completion,)):
+            _count(seen, completion)
 
     def _count_thumbs(self, seen: _Seen) -> None:
         for batch in examples.batches(self._folder, seen.watermark):
@@ -62,11 +60,7 @@ class Observer:
             seen.watermark |= batch.end
 
 
-def _count(seen: _Seen, raw: bytes) -> None:
-    try:
-        completion = decode(raw, (Completion,))
-    except BadEvent:
-        return  # the worker puts it with the dead letters
+def _count(seen: _Seen, completion: Completion) -> None:
     if not _on_trial(seen, completion.split_revision) or completion.id in seen.ids:
         return
     seen.ids.add(completion.id)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from feedback import examples
 from feedback.events import (
     VERDICT_KINDS,
-    BadEvent,
     Comparison,
     Completion,
     Correction,
@@ -17,13 +16,11 @@ from feedback.events import (
     Ruling,
     Thumb,
     Verdict,
-    decode,
     group_of,
 )
 from feedback.examples import Example
 from feedback.log import Log, Position, read_all
-from ops.forget import asked
-from ops.history import splits
+from ops.history import forgets, readable, splits
 from trainer.adapters import published, read_lineage
 
 
@@ -103,9 +100,10 @@ def _said(event: Verdict) -> str:
 
 
 def _forgotten(log: Log, user: str) -> Iterator[Stop]:
-    if wish := asked(log, user):
-        told = f"{wish.at:%Y-%m-%d %H:%M:%S} by {wish.by}: what {user} asked and said is left out"
-        yield Stop("forget", told)
+    for wish in forgets(log):
+        if wish.user == user:
+            when = f"{wish.at:%Y-%m-%d %H:%M:%S}"
+            yield Stop("forget", f"{when} by {wish.by}: what {user} asked and said is left out")
 
 
 def _settled_rows(folder: Path, completion_id: str) -> Iterator[Stop]:
@@ -161,9 +159,5 @@ def _splits(log: Log, served: Completion, learned: set[str]) -> Iterator[Stop]:
 def _of_group(
     log: Log, topic: str, completion_id: str, kinds: tuple[type[E], ...]
 ) -> Iterator[tuple[Position, E]]:
-    for record in read_all(log, topic):
-        if record.key == group_of(completion_id):
-            try:
-                yield record.position, decode(record.value, kinds)
-            except BadEvent:
-                continue  # it is among the dead letters
+    group = group_of(completion_id)
+    return readable((one for one in read_all(log, topic) if one.key == group), kinds)

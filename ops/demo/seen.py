@@ -1,11 +1,12 @@
 """What lies in the demo's home: a running count while it goes on, and all of it at the end."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from feedback import examples
-from feedback.events import BadEvent, Completion, E, Thumb, decode
-from feedback.log import COMPLETIONS, VERDICTS, Log, read_all
+from feedback.events import Completion, E, Thumb
+from feedback.log import COMPLETIONS, VERDICTS, Log, read_all, read_on
 from feedback.log import Record as LogRecord
 from ops import history
 from ops.demo.diary import read_diary
@@ -19,7 +20,7 @@ class Count:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._offsets: dict[tuple[str, int], int] = {}
+        self._offsets: dict[str, dict[int, int]] = defaultdict(dict)
         self._answers: dict[str, Judged] = {}
         self._up: dict[str, bool] = {}  # completion to thumb; it may come before its completion
 
@@ -50,12 +51,7 @@ class Count:
         return [answer for answer in self._answers.values() if answer.adapter == adapter]
 
     def _new(self, topic: str, kind: type[E]) -> Iterator[E]:
-        for partition, end in self._log.end(topic).items():
-            place = topic, partition
-            while (start := self._offsets.get(place, 0)) < end:
-                records = self._log.read(topic, partition, start)
-                yield from _decoded(records, kind)
-                self._offsets[place] = records[-1].position.offset + 1 if records else end
+        return _decoded(read_on(self._log, topic, self._offsets[topic]), kind)
 
 
 def read_record(log: Log, home: Path, diary: Path, sabotaged: str | None) -> Record:
@@ -77,8 +73,4 @@ def settled(home: Path, diary: Path) -> bool:
 
 
 def _decoded(records: Iterable[LogRecord], kind: type[E]) -> Iterator[E]:
-    for record in records:
-        try:
-            yield decode(record.value, (kind,))
-        except BadEvent:
-            continue  # it is among the dead letters
+    return (event for _, event in history.readable(records, (kind,)))
