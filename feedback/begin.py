@@ -1,15 +1,33 @@
 """How a process of the loop begins: with settings that hold, or not at all. Door."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 from feedback.events import first_complaint
 
 # EX_CONFIG of sysexits.h: the same settings would fail again, so nobody need start it again.
 BAD_SETTINGS = 78
+
+
+def _apart(said: object) -> object:
+    if not isinstance(said, str):
+        return said
+    return tuple(one.strip().rstrip("/") for one in said.split(",") if one.strip())
+
+
+def _checked(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in urls:
+        if not re.fullmatch(r"https?://[^\s?#]+", url):
+            raise ValueError(f"{url!r} is no address; expected http://HOST:PORT")
+    return urls
+
+
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_apart), AfterValidator(_checked)]
 
 
 @contextmanager

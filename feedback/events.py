@@ -118,6 +118,9 @@ class Completion(Event):
     logprobs: tuple[float, ...]  # of answer_ids under `adapter`, before temperature and top_p
     parameters: dict[str, JsonValue]
     finish_reason: str | None
+    # How long they were, also where the ids are left out; None in records of old.
+    prompt_tokens: Annotated[int, Field(ge=0)] | None = None
+    answer_tokens: Annotated[int, Field(ge=0)] | None = None
     first_token_seconds: Annotated[float, Field(ge=0)] | None = None
     total_seconds: Annotated[float, Field(ge=0)]
     error: str | None = None

@@ -15,6 +15,8 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from io import FileIO
 from pathlib import Path
 
+from pydantic_core import to_json
+
 _log = logging.getLogger(__name__)
 
 Item = tuple[str, str, bytes]  # topic, key, value
@@ -36,11 +38,10 @@ class SpoolFile:
 
     def put(self, line: bytes) -> None:
         """All of it or nothing: on a full disk the system may take a part."""
-        self.handle.seek(self.written)
+        number, at = self.handle.fileno(), 0
         try:
-            at = 0
             while at < len(line):
-                at += self.handle.write(line[at:])
+                at += os.pwrite(number, line[at:], self.written + at)
         except OSError:
             self.handle.truncate(self.written)
             raise
@@ -80,7 +81,7 @@ def locked(path: Path, mode: str) -> FileIO | None:
 
 def encode(item: Item) -> bytes:
     topic, key, value = item
-    body = json.dumps([topic, key, b64encode(value).decode()]).encode()
+    body = to_json([topic, key, b64encode(value).decode()])
     return b"%08x %s\n" % (crc32(body), body)
 
 

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+from collections.abc import Iterable
 from contextlib import closing
 
 from feedback.begin import settings_told
@@ -32,13 +33,18 @@ def main() -> None:
             settings.adapters_folder,
             rules=settings.rules,
             observer=Observer(log, settings.examples_folder),
-            warm=lambda adapter: warm(settings.engine_url, adapter),
+            warm=lambda adapter: _warm_all(settings.engine_url, adapter),
             metrics=metrics,
         )
         metrics.serve(settings.ops_metrics_port)
         while not stop.is_set():
             _tick(controller, metrics)
             stop.wait(settings.ops_tick_seconds)
+
+
+def _warm_all(engine_urls: Iterable[str], adapter: str) -> None:
+    for url in engine_urls:
+        warm(url, adapter)
 
 
 def _tick(controller: Controller, metrics: Metrics) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from feedback.begin import Addresses
 from feedback.events import GUARD
 from ops.decide import Rules
 
@@ -27,7 +28,8 @@ class Settings(BaseSettings):
     adapters: Path | None = None
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
     secret: SecretStr | None = None  # the gateway's; only `thumbwheel forget` asks for it
-    engine_url: str = "http://127.0.0.1:8001"
+    # All of them: each must have answered with an adapter before users get it.
+    engine_url: Annotated[Addresses, NoDecode, Field(min_length=1)] = ("http://127.0.0.1:8001",)
     ops_metrics_port: Port = 9103
     ops_tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     # The canary's shares of traffic, one step after the other; then it is promoted or withdrawn.

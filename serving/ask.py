@@ -1,4 +1,4 @@
-"""What an app asks for: one chat request, held as it came. Pure. Knows nothing about adapters."""
+"""What an app asks for: one request, held as it came. Pure. Knows nothing about adapters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,59 +6,63 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from serving.errors import BadRequest
+from serving.apis import Api, Part, short
+from serving.errors import BadRequest, PromptTooLarge
 
 USER_HEADER = "x-thumbwheel-user"
 CONVERSATION_HEADER = "x-thumbwheel-conversation"
+COMPARE_HEADER = "x-thumbwheel-compare"
 MAX_ID_LENGTH = 200
-_NOT_PARAMETERS = {"messages", "model", "user", "stream", "stream_options"}
-
-Part = dict[str, Any]  # a whole answer, or one chunk of a streamed one, as vLLM says it
 
 
 @dataclass(frozen=True)
 class Ask:
     """A request as its app sent it; `started` is when, on the clock of `time.perf_counter`."""
 
+    api: Api
     body: dict[str, Any]
     user: str | None
     conversation: str | None
     started: float
+    app: str | None = None  # whose key it came with
+    compare: str | None = None  # two answers: "canary" (and stable), or two "samples"
 
     @property
     def model(self) -> object:
         return self.body.get("model")
 
     @property
+    def person(self) -> str | None:
+        """Who stays on one side of the split: the user, or else the conversation."""
+        return self.user or (self.conversation and f"conversation {self.conversation}")
+
+    @property
     def streams(self) -> bool:
         return bool(self.body.get("stream"))
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """How the answer was to be sampled."""
-        return {key: value for key, value in self.body.items() if key not in _NOT_PARAMETERS}
-
     def for_engine(self) -> dict[str, Any]:
-        """The body, and the wish to be told what training needs to know of the answer."""
-        return self.body | {"logprobs": True, "return_token_ids": True}
+        return self.body | self.api.wish(self.body)
 
     def hide(self, part: Part) -> Part:
         """Take out of `part` what the app did not ask for."""
-        if not self.body.get("return_token_ids"):
+        show_ids = self.body.get("return_token_ids")
+        show_logprobs = self.api.wants_logprobs(self.body)
+        if not show_ids:
             part.pop("prompt_token_ids", None)
-            for choice in part["choices"]:
+        for choice in part["choices"]:
+            if not show_ids:
                 choice.pop("token_ids", None)
-        if not self.body.get("logprobs"):
-            for choice in part["choices"]:
+                choice.pop("prompt_token_ids", None)
+            if not show_logprobs:
                 choice["logprobs"] = None
         return part
 
 
-def read_ask(raw: bytes, headers: Mapping[str, str], started: float) -> Ask:
+def read_ask(
+    api: Api, raw: bytes, headers: Mapping[str, str], started: float, app: str | None = None
+) -> Ask:
     body = read_object(raw)
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
-        raise BadRequest(f"messages is {short(messages)}; expected a list of objects", "messages")
+    api.check(body)
     if not isinstance(body.get("stream"), bool | None):
         raise BadRequest(f"stream is {short(body['stream'])}; expected true or false", "stream")
     user = body.get("user")
@@ -70,7 +74,38 @@ def read_ask(raw: bytes, headers: Mapping[str, str], started: float) -> Ask:
             f"{CONVERSATION_HEADER} has {len(conversation or '')} characters; "
             f"expected at most {MAX_ID_LENGTH}"
         )
-    return Ask(body, user or headers.get(USER_HEADER) or None, conversation, started)
+    return Ask(
+        api,
+        body,
+        user=user or headers.get(USER_HEADER) or None,
+        conversation=conversation,
+        started=started,
+        app=app,
+        compare=_compare(body, headers.get(COMPARE_HEADER)),
+    )
+
+
+def check_size(ask: Ask, max_chars: int) -> None:
+    size = _size(ask.api.prompts(ask.body))
+    if size > max_chars:
+        raise PromptTooLarge(f"the prompt has {size} characters; expected at most {max_chars}")
+
+
+def _size(value: object) -> int:
+    """Of all texts in it; a token id counts as one."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if isinstance(value, list) else 1
+
+
+def _compare(body: dict[str, Any], asked: str | None) -> str | None:
+    if asked not in (None, "canary", "samples"):
+        raise BadRequest(f"{COMPARE_HEADER} is {short(asked)}; expected canary or samples")
+    if asked and body.get("n") not in (None, 1):
+        raise BadRequest(f"n is {short(body['n'])}; expected 1 where answers are compared", "n")
+    return asked
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -81,8 +116,3 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest(f"the body is a JSON {type(body).__name__}; expected an object")
     return body
-
-
-def short(value: object) -> str:
-    got = repr(value)
-    return got if len(got) <= 80 else got[:77] + "..."

@@ -5,11 +5,11 @@ import re
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from secrets import token_hex
-from time import perf_counter, time_ns
+from random import Random, SystemRandom
+from time import perf_counter, time, time_ns
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
@@ -18,36 +18,50 @@ from pydantic import ValidationError
 from feedback.events import BASE, Completion, encode, first_complaint, group_of
 from feedback.log import COMPLETIONS
 from feedback.privacy import CannotRedact, Redact, pseudonym
-from serving.ask import Ask, Part
+from serving.apis import Api, Part
+from serving.ask import Ask
 from serving.errors import BadAnswer, EngineError, EngineRefused, ServingError, UnknownModel
 from serving.metrics import NO_ADAPTER, Metrics
 from serving.split import Split, choose
-from serving.turn import Chosen, Turn
+from serving.tokens import Grant, Tokens
+from serving.turn import Away, Chosen, Turn
 
-# What vLLM answers when it does not know an adapter, finds its files changed, or cannot load it.
-# The request may be at fault as well: then stable refuses it just the same.
-CANNOT_LOAD = (400, 404, 422)
+# What vLLM answers when it does not know an adapter, knows it as withdrawn, finds its files
+# changed, or cannot load it. The request may be at fault as well: then stable refuses it too.
+CANNOT_LOAD = (400, 404, 409, 422)
+FEEDBACK_TOKEN = "feedback_token"  # its field in the first part of an answer
 _log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
     def answer(
-        self, adapter: str, body: dict[str, Any], request_id: str
-    ) -> AsyncGenerator[Part, None]: ...
+        self, api: Api, adapter: str, body: dict[str, Any], request_id: str
+    ) -> AsyncGenerator[list[Part]]: ...
 
 
 class Spool(Protocol):
     def append_soon(self, topic: str, key: str, value: bytes) -> bool: ...
 
 
+class Arm(NamedTuple):
+    """Which adapter is to answer, and under which id, where somebody else decides."""
+
+    chosen: Chosen
+    request_id: str
+
+
 class Opened(NamedTuple):
-    first: Part
-    rest: AsyncGenerator[Part, None]
+    first: list[Part]
+    rest: AsyncGenerator[list[Part]]
+
+
+# Not the system's own: asking it takes longer than all else that is done for an id.
+_dice = Random(SystemRandom().getrandbits(256))
 
 
 def new_request_id() -> str:
     """32 hex digits that begin with the time: what lies near in time lies near in an index."""
-    return f"{time_ns() // 1_000_000:012x}{token_hex(10)}"
+    return f"{time_ns() // 1_000_000:012x}{_dice.getrandbits(80):020x}"
 
 
 @dataclass(frozen=True)
@@ -58,43 +72,54 @@ class Chat:
     engine: Engine
     spool: Spool
     metrics: Metrics
+    tokens: Tokens
+    token_seconds: float
     parent: Callable[[str], str | None] = lambda adapter: None  # the one that it continues
     redact: Redact | None = None  # for what is remembered; the engine and the user get it all
 
-    async def answer(self, ask: Ask) -> AsyncGenerator[Part, None]:
-        """The parts of the answer. However they end, they are remembered before the end is seen.
+    async def answer(self, ask: Ask, arm: Arm | None = None) -> AsyncGenerator[list[Part]]:
+        """The answer in batches of parts. However they end, they are remembered before that.
 
-        Take the first part before you begin to respond: until then an error has a status.
+        Take the first batch before you begin to respond: until then an error has a status.
         """
-        turn = Turn(ask, pseudonym(self.secret, ask.user or uuid4().hex))
+        user = pseudonym(self.secret, ask.person or uuid4().hex)
+        turn = Turn(ask, user, Away(perf_counter))
         with self._recorded(turn):
-            first, rest = await self._open(turn)
+            batch, rest = await (self._ask(turn, *arm) if arm else self._open(turn))
             turn.first_seconds = perf_counter() - ask.started
-            self.metrics.overhead_seconds.observe(turn.first_seconds - turn.engine_seconds)
             async with aclosing(rest):
-                turn.take(first)
-                yield ask.hide(first)
-                async for part in rest:
-                    turn.take(part)
-                    yield ask.hide(part)
+                batch[0][FEEDBACK_TOKEN] = self._token(turn, batch[0]["id"])
+                while batch:
+                    shown = [turn.take(part) for part in batch]
+                    with turn.away:
+                        yield shown
+                    with turn.away:
+                        batch = await anext(rest, [])
+
+    def _token(self, turn: Turn, completion_id: str) -> str:
+        until = int(time() + self.token_seconds)
+        return self.tokens.sign(Grant(group_of(completion_id), turn.user, until, turn.ask.app))
 
     async def _open(self, turn: Turn) -> Opened:
         """Ask the chosen adapter. Users of a canary that cannot be loaded get stable's answer."""
-        if turn.ask.model != self.name:
-            return await self._ask(turn, self._named(turn.ask.model))
-        split = self.split()
-        chosen = Chosen(*choose(split, turn.user))
+        chosen = self.choose(turn.ask, turn.user)
         try:
-            return await self._ask(turn, chosen)
+            return await self._ask(turn, chosen, new_request_id())
         except EngineRefused as refusal:
-            if chosen.adapter != split.canary or refusal.status not in CANNOT_LOAD:
+            split = self.split()
+            if chosen != (split.canary, split.revision) or refusal.status not in CANNOT_LOAD:
                 raise
             return await self._fall_back(turn, split, refusal)
 
+    def choose(self, ask: Ask, user: str) -> Chosen:
+        if ask.model != self.name:
+            return self._named(ask.model)
+        return Chosen(*choose(self.split(), user))
+
     async def _fall_back(self, turn: Turn, split: Split, refusal: EngineRefused) -> Opened:
-        failed = Turn(turn.ask, turn.user, turn.chosen, error=str(refusal), engine_failed=True)
+        failed = replace(turn, error=str(refusal), engine_failed=True)
         failed.id = turn.id
-        opened = await self._ask(turn, Chosen(split.stable))
+        opened = await self._ask(turn, Chosen(split.stable), new_request_id())
         self._remember(failed, perf_counter() - turn.ask.started)  # whoever judges it must see it
         assert split.canary is not None
         # Not the engine's words, which may quote the request: the completion has them.
@@ -115,17 +140,15 @@ class Chat:
             "model",
         )
 
-    async def _ask(self, turn: Turn, chosen: Chosen) -> Opened:
-        request_id = new_request_id()
-        turn.chosen, turn.id = chosen, f"chatcmpl-{request_id}"  # as vLLM will name its answer
-        parts = self.engine.answer(chosen.adapter, turn.ask.for_engine(), request_id)
-        asked = perf_counter()
-        try:
-            return Opened(await anext(parts), parts)
-        except StopAsyncIteration as error:
-            raise BadAnswer("the engine ended its answer before it began") from error
-        finally:
-            turn.engine_seconds += perf_counter() - asked
+    async def _ask(self, turn: Turn, chosen: Chosen, request_id: str) -> Opened:
+        api = turn.ask.api
+        turn.chosen, turn.id = chosen, f"{api.prefix}{request_id}"  # as vLLM will name its answer
+        batches = self.engine.answer(api, chosen.adapter, turn.ask.for_engine(), request_id)
+        with turn.away:
+            first = await anext(batches, None)
+        if first is None:
+            raise BadAnswer("the engine ended its answer before it began")
+        return Opened(first, batches)
 
     @contextmanager
     def _recorded(self, turn: Turn) -> Iterator[None]:
@@ -171,6 +194,10 @@ class Chat:
         adapter = turn.chosen.adapter if turn.chosen and known else NO_ADAPTER
         self.metrics.requests.labels(adapter, turn.outcome).inc()
         if turn.answered:
-            self.metrics.total_seconds.labels(adapter).observe(total_seconds)
+            for of, count in turn.tokens.items():
+                self.metrics.tokens.labels(adapter, of).inc(count)
+            own_seconds = total_seconds - turn.away.seconds
+            self.metrics.overhead_seconds.labels(adapter, turn.outcome).observe(own_seconds)
+            self.metrics.total_seconds.labels(adapter, turn.outcome).observe(total_seconds)
             if turn.ask.streams and turn.first_seconds:
                 self.metrics.first_token_seconds.labels(adapter).observe(turn.first_seconds)

@@ -3,7 +3,9 @@
 Labels come from closed sets: never a user, and no adapter that there is not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -20,6 +22,14 @@ PREFIX = "thumbwheel_serving"
 NO_ADAPTER = "none"  # the label where no adapter answered
 _OVERHEAD = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 _WAITING = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+
+
+class EngineState(Protocol):
+    @property
+    def busy(self) -> int: ...
+
+    @property
+    def well(self) -> bool: ...
 
 
 class Metrics:
@@ -41,13 +51,14 @@ class Metrics:
         self.total_seconds = Histogram(
             f"{PREFIX}_total_seconds",
             "From a request to the end of its answer.",
-            ["adapter"],
+            ["adapter", "outcome"],
             buckets=_WAITING,
             registry=registry,
         )
         self.overhead_seconds = Histogram(
             f"{PREFIX}_overhead_seconds",
-            "From a request to the first part of its answer, without the wait for the engine.",
+            "From a request to the end of its answer, without the wait for engine and reader.",
+            ["adapter", "outcome"],
             buckets=_OVERHEAD,
             registry=registry,
         )
@@ -68,16 +79,56 @@ class Metrics:
         self._split_revision = Gauge(
             f"{PREFIX}_split_revision", "The split in force; 0 is none.", registry=registry
         )
+        self.tokens = Counter(
+            f"{PREFIX}_tokens",
+            "Tokens of prompts and answers.",
+            ["adapter", "of"],
+            registry=registry,
+        )
+        self._in_flight = Gauge(
+            f"{PREFIX}_in_flight", "Requests that are being answered.", registry=registry
+        )
+        self._engine_requests = Gauge(
+            f"{PREFIX}_engine_requests",
+            "Requests that an engine is answering.",
+            ["engine"],
+            registry=registry,
+        )
+        self._engine_up = Gauge(
+            f"{PREFIX}_engine_up",
+            "0 while an engine is left alone because it failed several times in a row.",
+            ["engine"],
+            registry=registry,
+        )
         self._spool_bytes = Gauge(
             f"{PREFIX}_spool_waiting_bytes",
             "Completions and verdicts on disk that are not on the log yet.",
             registry=registry,
         )
 
-    def watch(self, *, split_revision: Callable[[], int], spool_bytes: Callable[[], int]) -> None:
+    def watch(
+        self,
+        *,
+        split_revision: Callable[[], int],
+        spool_bytes: Callable[[], int],
+        in_flight: Callable[[], int],
+        engines: Callable[[], Mapping[str, EngineState]],
+    ) -> None:
         """Where to look whenever somebody asks."""
         self._split_revision.set_function(split_revision)
         self._spool_bytes.set_function(spool_bytes)
+        self._in_flight.set_function(in_flight)
+        for url in engines():
+            self._engine_requests.labels(url).set_function(partial(_busy, engines, url))
+            self._engine_up.labels(url).set_function(partial(_well, engines, url))
 
     def page(self) -> bytes:
         return generate_latest(self._registry)
+
+
+def _busy(engines: Callable[[], Mapping[str, EngineState]], url: str) -> float:
+    return engines()[url].busy
+
+
+def _well(engines: Callable[[], Mapping[str, EngineState]], url: str) -> float:
+    return engines()[url].well

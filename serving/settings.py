@@ -6,8 +6,18 @@ Built in `__main__`; values are passed down, never the settings.
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from feedback.begin import Addresses
+
+
+def _place(said: object) -> object:
+    return said if "://" in str(said) else Path(str(said))
+
+
+# A folder, or an address of anything that fsspec knows, such as s3://bucket/adapters.
+Place = Annotated[Path | str, BeforeValidator(_place)]
 
 
 class Settings(BaseSettings):
@@ -17,8 +27,10 @@ class Settings(BaseSettings):
 
     log: str = "sqlite:///.thumbwheel/log.db"
     name: Annotated[str, Field(min_length=1)] = "model"  # what users ask for, and vLLM serves
-    engine_url: str = "http://127.0.0.1:8001"
-    adapters: Path | None = None  # to write down which one an adapter continues
+    # One vLLM server, or several with commas between.
+    engine_url: Annotated[Addresses, NoDecode, Field(min_length=1)] = ("http://127.0.0.1:8001",)
+    engine_key: SecretStr | None = None  # what vLLM was given as --api-key
+    adapters: Place | None = None  # to write down which one an adapter continues
     # The key of the users' pseudonyms. With another one every user is a stranger, and may move
     # to the other side of the split.
     secret: Annotated[SecretStr, Field(min_length=8)]
@@ -30,8 +42,18 @@ class Settings(BaseSettings):
     serving_spool_max_bytes: Annotated[int, Field(gt=0)] = 1_000_000_000
     serving_first_stable: str | None = None  # served while the log holds no split
     serving_max_body_bytes: Annotated[int, Field(gt=0)] = 8_000_000
-    serving_answer_seconds: Annotated[float, Field(gt=0)] = 300.0  # of silence from the engine
-    serving_engine_connections: Annotated[int, Field(gt=0)] = 256
+    serving_max_prompt_chars: Annotated[int, Field(gt=0)] | None = None
+    serving_silence_seconds: Annotated[float, Field(gt=0)] = 300.0  # of the engine, at most
+    serving_answer_seconds: Annotated[float, Field(gt=0)] = 1800.0  # for a whole answer, at most
+    serving_drain_seconds: Annotated[int, Field(ge=0)] = 30  # for answers to end, on SIGTERM
+    serving_engine_connections: Annotated[int, Field(gt=0)] = 256  # to each engine
+    serving_max_in_flight: Annotated[int, Field(gt=0)] = 1024
+    serving_keys: Path | None = None  # a file of API keys; without one everybody may ask
+    # The keys that sign feedback tokens, ID:KEY,ID:KEY: the first signs, all are believed.
+    serving_token_keys: SecretStr | None = None
+    serving_token_days: Annotated[float, Field(gt=0, le=3650)] = 14.0
+    # Of the pages that may send verdicts, such as https://app.example.com, with commas between.
+    serving_origins: Annotated[Addresses, NoDecode] = ()
     # What is taken out of all texts before they are kept: `common`, or `package.module:function`.
     serving_redact: str | None = None
 
@@ -41,4 +63,10 @@ class PluginSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="THUMBWHEEL_", frozen=True)
 
-    adapters: Path | None = None
+    adapters: Place | None = None
+    # Adapters from an address are fetched to it, once for all engines on the machine.
+    engine_cache: Path = Path("~/.cache/thumbwheel/adapters")
+    engine_cache_adapters: Annotated[int, Field(gt=0)] = 16
+    # Beyond those, what no request used for so long may be forgotten; its files go as long after.
+    engine_idle_seconds: Annotated[float, Field(gt=0)] = 600.0
+    engine_adapter_max_bytes: Annotated[int, Field(gt=0)] = 2_000_000_000

@@ -6,12 +6,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from feedback.events import GROUP_END, Completion
-from feedback.privacy import Redact, redacted
-from serving.ask import Ask, Part
+from feedback.privacy import CannotRedact, Redact, redacted
+from serving.apis import Api, Part, Said
+from serving.ask import Ask
 
 NO_IDS = {"prompt_ids": (), "answer_ids": (), "logprobs": ()}
-# vLLM's own number for a token whose log-probability it did not compute; a stream leaves it out.
-UNKNOWN_LOGPROB = -9999.0
 
 
 class Chosen(NamedTuple):
@@ -24,15 +23,16 @@ class Chosen(NamedTuple):
 @dataclass
 class _Choice:
     words: list[dict[str, Any]] = field(default_factory=list)  # a stream says them bit by bit
+    prompt_ids: list[int] = field(default_factory=list)  # of its own prompt, where it has one
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     finish_reason: str | None = None
 
-    def take(self, said: dict[str, Any]) -> None:
-        self.words.append(said.get("delta") or said.get("message") or {})
+    def take(self, api: Api, said: Said) -> None:
+        self.words.append(api.words(said))
+        self.prompt_ids += said.get("prompt_token_ids") or ()
         self.ids += said.get("token_ids") or ()
-        tokens = (said.get("logprobs") or {}).get("content") or ()
-        self.logprobs += [token.get("logprob", UNKNOWN_LOGPROB) for token in tokens]
+        self.logprobs += api.logprobs(said)
         self.finish_reason = said.get("finish_reason") or self.finish_reason
 
     @property
@@ -61,13 +61,27 @@ def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _texts(name, held)
 
 
+class Away:
+    """Counts the seconds in which others work: the engine, or the reader of the answer."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.seconds = 0.0
+        self._clock, self._since = clock, 0.0
+
+    def __enter__(self) -> None:
+        self._since = self._clock()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += self._clock() - self._since
+
+
 @dataclass
 class Turn:
     ask: Ask
     user: str  # a pseudonym
+    away: Away
     chosen: Chosen | None = None
     first_seconds: float | None = None  # until the first part came
-    engine_seconds: float = 0.0  # of them, spent waiting for the engine
     outcome: str = "failed"  # its name in the metrics
     error: str | None = None
     engine_failed: bool = False
@@ -75,15 +89,24 @@ class Turn:
     _prompt_ids: tuple[int, ...] = field(default=(), init=False)
     _choices: dict[int, _Choice] = field(default_factory=dict, init=False)
 
-    def take(self, part: Part) -> None:
+    def take(self, part: Part) -> Part:
+        """Remember what is said; what the app may see of it."""
         self.id = part["id"]
         if part.get("prompt_token_ids"):  # only the first chunk has them
             self._prompt_ids = tuple(part["prompt_token_ids"])
         for said in part["choices"]:
-            self._choices.setdefault(said["index"], _Choice()).take(said)
+            self._choices.setdefault(said["index"], _Choice()).take(self.ask.api, said)
+        return self.ask.hide(part)
 
     def end(self, outcome: str, error: str | None = None) -> None:
         self.outcome, self.error = outcome, error
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """How many the prompts and the answers have."""
+        choices = self._choices.values()
+        prompts = len(self._prompt_ids) + sum(len(one.prompt_ids) for one in choices)
+        return {"prompt": prompts, "answer": sum(len(one.ids) for one in choices)}
 
     @property
     def answered(self) -> bool:
@@ -114,29 +137,31 @@ class Turn:
             id=f"{self.id}{GROUP_END}{index}" if index else self.id,
             conversation=self.ask.conversation,
             user=self.user,
+            app=self.ask.app,
             adapter=self.chosen.adapter,
             parent=parent(self.chosen.adapter),
             split_revision=self.chosen.revision,
-            **self._written(choice, redact),
+            **self._written(index, choice, redact),
             finish_reason=choice.finish_reason,
+            prompt_tokens=len(choice.prompt_ids or self._prompt_ids),
+            answer_tokens=len(choice.ids),
             first_token_seconds=self.first_seconds if self.ask.streams else None,
             total_seconds=total_seconds,
         )
 
-    def _written(self, choice: _Choice, redact: Redact | None) -> dict[str, Any]:
+    def _written(self, index: int, choice: _Choice, redact: Redact | None) -> dict[str, Any]:
         """Its texts and its ids. Ids spell the texts: where one was redacted they are left out."""
         # The error belongs to the choices that it kept from their end.
         error = None if choice.finish_reason else self.error
-        texts = {
-            "messages": tuple(self.ask.body["messages"]),
-            "parameters": self.ask.parameters,
-            "answer": choice.answer,
-        }
+        messages, parameters = self.ask.api.asked(self.ask.body, index)
+        texts = {"messages": messages, "parameters": parameters, "answer": choice.answer}
         ids = {
-            "prompt_ids": self._prompt_ids,
+            "prompt_ids": tuple(choice.prompt_ids) or self._prompt_ids,
             "answer_ids": tuple(choice.ids),
             "logprobs": tuple(choice.logprobs),
         }
+        if redact and isinstance(parameters.get("prompt"), list):
+            raise CannotRedact("its prompt is token ids, not a text")
         if redact is None:
             return texts | ids | {"error": error}
         kept = {name: redacted(redact, text) for name, text in texts.items()}

@@ -19,11 +19,11 @@ from feedback.events import (
     group_of,
 )
 from feedback.log import VERDICTS, LogAway
-from feedback.privacy import CannotRedact, Redact, pseudonym, redacted
-from serving.ask import USER_HEADER
+from feedback.privacy import CannotRedact, Redact, redacted
 from serving.errors import BadVerdict, NotStored
-from serving.form import Form, explained, read_form
+from serving.form import Form, as_form, explained, read_comparison, read_form
 from serving.metrics import Metrics
+from serving.rater import Rated, Raters
 
 KEY_HEADER = "idempotency-key"
 _MOST = {"comment": 4000, "correction": 200_000}  # characters, as on the log
@@ -36,20 +36,23 @@ class Spool(Protocol):
 
 @dataclass(frozen=True)
 class Verdicts:
-    secret: bytes
+    raters: Raters
     spool: Spool
     metrics: Metrics
     redact: Redact | None = None
 
     async def accept(self, body: dict[str, Any], headers: Mapping[str, str]) -> str:
         """The verdict's key, once it is durable. Its completion need not be known yet."""
-        form = self._redacted(read_form(body))
-        user = form.user or headers.get(USER_HEADER)
-        verdict = _verdict(
-            form,
-            key=_key(form, headers.get(KEY_HEADER)),
-            user=pseudonym(self.secret, user) if user else None,
-        )
+        form = read_form(body)
+        return await self._accept(form, self.raters.rated(form, headers), headers)
+
+    async def accept_comparison(self, body: dict[str, Any], headers: Mapping[str, str]) -> str:
+        said = read_comparison(body)
+        rated = self.raters.rated(said, headers)
+        return await self._accept(as_form(said, rated.completion_id), rated, headers)
+
+    async def _accept(self, form: Form, rated: Rated, headers: Mapping[str, str]) -> str:
+        verdict = _verdict(self._redacted(form), _key(form, headers.get(KEY_HEADER)), rated)
         try:
             await to_thread(
                 self.spool.append,
@@ -85,14 +88,14 @@ def _key(form: Form, header: str | None) -> str:
     return form.key or header or uuid4().hex
 
 
-def _verdict(form: Form, *, key: str, user: str | None) -> Verdict:
+def _verdict(form: Form, key: str, rated: Rated) -> Verdict:
     about: dict[str, Any] = {
         "at": datetime.now(UTC),
         "key": key,
-        "completion_id": form.completion_id,
-        "user": user,
+        "completion_id": rated.completion_id,
+        "user": rated.user,
     }
-    with explained():
+    with explained(Form):
         if form.thumb:
             return Thumb(**about, up=form.thumb == "up", comment=form.comment)
         if form.correction:

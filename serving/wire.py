@@ -3,62 +3,108 @@
 Knows nothing of what is said in them.
 """
 
-from asyncio import FIRST_COMPLETED, create_task, ensure_future, wait
-from collections.abc import AsyncGenerator, Awaitable, Mapping
-from typing import Any, TypeVar
+from asyncio import CancelledError, Task, create_task, current_task
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any
 
-from anyio import CancelScope
-from fastapi import Request, Response
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from starlette.responses import StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serving.ask import Part
-from serving.errors import ClientClosed, ServingError, TooLarge, body_of, error_body
+from serving.apis import Part
+from serving.errors import ServingError, TooLarge, body_of, error_body, headers_of
 
+_JSON = "application/json"
 # Proxies on the way must hand on each event as it comes.
-_STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-T = TypeVar("T")
+_STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
 
 
-class Stream(StreamingResponse):
-    """Server-sent events. However the response ends, the answer behind it is closed."""
+class Answer:
+    """An answer as a response: server-sent events, or whole. Whoever hangs up ends it.
 
-    def __init__(self, first: Part, rest: AsyncGenerator[Part], headers: dict[str, str]) -> None:
-        self._rest, self._events = rest, _events(first, rest)
-        super().__init__(
-            self._events, media_type="text/event-stream", headers=headers | _STREAM_HEADERS
-        )
+    Not Starlette's own: that one starts before the first part is there, and takes a task more.
+    """
+
+    def __init__(
+        self,
+        parts: AsyncGenerator[list[Part]],
+        *,
+        streams: bool,
+        headers: Callable[[Part], dict[str, str]],
+    ) -> None:
+        self._parts, self._streams, self._headers = parts, streams, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        speaking, listening = current_task(), create_task(_hung_up(receive))
+        assert speaking is not None
+
+        def give_up(listened: Task[None]) -> None:
+            if not listened.cancelled():
+                speaking.cancel()
+
+        listening.add_done_callback(give_up)
         try:
-            await super().__call__(scope, receive, send)
+            async with aclosing(self._parts):
+                await (self._stream(send) if self._streams else self._whole(send))
+        except CancelledError:
+            if not listening.done() or listening.cancelled():
+                raise  # not by the reader: the server ends
+            speaking.uncancel()
         finally:
-            # Both: events that were never begun would leave the answer open.
-            with CancelScope(shield=True):
-                await self._events.aclose()
-                await self._rest.aclose()
+            listening.remove_done_callback(give_up)
+            listening.cancel()
+
+    async def _whole(self, send: Send) -> None:
+        (first,) = await anext(self._parts)
+        async for _ in self._parts:  # no more comes; at its end it is remembered
+            pass
+        body = to_json(first)
+        length = {"content-type": _JSON, "content-length": str(len(body))}
+        await _start(send, length | self._headers(first))
+        await _say(send, body, more=False)
+
+    async def _stream(self, send: Send) -> None:
+        batch = await anext(self._parts)
+        await _start(send, _STREAM_HEADERS | self._headers(batch[0]))
+        end = b"data: [DONE]\n\n"
+        try:
+            await _say(send, _events(batch))
+            async for batch in self._parts:
+                await _say(send, _events(batch))
+        except ServingError as error:  # too late for a status
+            end = _events([body_of(error)])
+        await _say(send, end, more=False)
 
 
-async def _events(first: Part, rest: AsyncGenerator[Part]) -> AsyncGenerator[bytes]:
-    try:
-        yield _event(first)
-        async for part in rest:
-            yield _event(part)
-        yield b"data: [DONE]\n\n"
-    except ServingError as error:  # too late for a status
-        yield _event(body_of(error))
+async def _start(send: Send, headers: Mapping[str, str]) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": raw})
 
 
-def _event(part: Part) -> bytes:
-    return b"data: %s\n\n" % to_json(part)
+async def _say(send: Send, body: bytes, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _events(batch: list[Part]) -> bytes:
+    return b"".join([b"data: %s\n\n" % to_json(part) for part in batch])
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def json_response(
     body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return Response(to_json(body), status, headers, media_type="application/json")
+    return Response(to_json(body), status, headers, media_type=_JSON)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -70,29 +116,10 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-async def unless_closed(request: Request, work: Awaitable[T]) -> T:
-    """The result of `work`, which is given up when its client hangs up."""
-    working, closing = ensure_future(work), create_task(_closed(request))
-    try:
-        await wait((working, closing), return_when=FIRST_COMPLETED)
-        if not working.done():
-            raise ClientClosed("the client has closed the connection")
-        return working.result()
-    finally:
-        closing.cancel()
-        if working.cancel():
-            await wait((working,))  # until it has cleaned up behind itself
-
-
-async def _closed(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 async def respond(_: Request, error: Exception) -> Response:
     """The one place where an error becomes a response."""
     if isinstance(error, ServingError):
-        return json_response(body_of(error), error.status)
+        return json_response(body_of(error), error.status, headers_of(error))
     if isinstance(error, HTTPException):  # the framework's own: no such path, no such method
         body = error_body(error.detail, "invalid_request_error", code=error.status_code)
         return json_response(body, error.status_code, error.headers)

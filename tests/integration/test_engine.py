@@ -10,11 +10,10 @@ import pytest
 
 from feedback.events import Completion, decode, encode
 from feedback.log import Log, open_log, read_all
-from serving.__main__ import wire
 from serving.split import SPLIT_KEY
 from tests.integration.engine import RunningEngine
 from tests.integration.tiny import make_adapter
-from tests.serving.gateway import MESSAGES, settings_for, split, until
+from tests.serving.gateway import MESSAGES, gateway_app, settings_for, split, until
 from tests.serving.servers import served
 from trainer.adapters import claim_name, publish
 from trainer.blank import blank_manifest
@@ -37,7 +36,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 @pytest.fixture
 def gateway(vllm: RunningEngine, log: Log, tmp_path: Path) -> Iterator[str]:
     with ExitStack() as until_the_end:
-        app = wire(settings_for(tmp_path, vllm.url), until_the_end)
+        app = gateway_app(settings_for(tmp_path, vllm.url), until_the_end)
         yield until_the_end.enter_context(served(app))
 
 

@@ -7,8 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from feedback.log import open_log
-from serving.__main__ import wire
-from tests.serving.gateway import Gateway, settings_for, split
+from tests.serving.gateway import Gateway, gateway_app, settings_for, split
 from tests.serving.scripted import ScriptedEngine
 from tests.serving.servers import served
 
@@ -44,7 +43,7 @@ def undecided(tmp_path: Path, stage: Stage, engine: ScriptedEngine) -> Iterator[
         enter = until_the_end.enter_context
         settings = settings_for(tmp_path, stage.url)
         log = enter(closing(open_log(settings.log)))
-        url = enter(served(wire(settings, until_the_end)))
+        url = enter(served(gateway_app(settings, until_the_end)))
         yield Gateway(url, engine, log, enter(httpx.Client(base_url=url, timeout=10, verify=False)))
 
 

@@ -3,17 +3,21 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from feedback.events import VERDICT_KINDS, Completion, Event, decode, encode
 from feedback.log import Log, read_all
+from serving.__main__ import over_http
 from serving.settings import Settings
 from serving.split import SPLIT_KEY, Split
+from serving.wiring import wire
 from tests.serving.scripted import ScriptedEngine
 
 SECRET = "a secret for tests"
@@ -34,6 +38,10 @@ def split(revision: int = 1, stable: str = "model-v1", **more: Any) -> Split:
     return Split(
         at=datetime.now(UTC), revision=revision, stable=stable, reason="test", by="test", **more
     )
+
+
+def gateway_app(settings: Settings, until_the_end: ExitStack) -> Starlette:
+    return wire(settings, over_http(settings), until_the_end)
 
 
 @dataclass

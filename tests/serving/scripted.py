@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+
+from serving.apis import CHAT, TEXT, Api
 
 WORDS = ("Hello", " there", ".")
 IDS = (11, 12, 13)
@@ -33,13 +35,20 @@ class ScriptedEngine:
 
     def app(self) -> Starlette:
         """Answers with what is scripted at the moment of the request."""
-        chat = Route("/v1/chat/completions", self.chat, methods=["POST"])
-        return Starlette(routes=[chat, Route("/health", self.health)])
+        chat = Route(CHAT.path, self.chat, methods=["POST"])
+        text = Route(TEXT.path, self.text, methods=["POST"])
+        return Starlette(routes=[chat, text, Route("/health", self.health)])
 
     async def health(self, _: Request) -> Response:
         return Response(status_code=200 if self.healthy else 503)
 
     async def chat(self, request: Request) -> Response:
+        return await self._answer(request, _Answer)
+
+    async def text(self, request: Request) -> Response:
+        return await self._answer(request, _Text)
+
+    async def _answer(self, request: Request, kind: type["_Answer"]) -> Response:
         body = await request.json()
         self.asked.append(body)
         model = body["model"]
@@ -49,7 +58,7 @@ class ScriptedEngine:
             return _error(self.refuses[model], f"LoRA adapter '{model}' could not be loaded.")
         if model not in self.known:
             return _error(404, f"The model `{model}` does not exist.")
-        answer = _Answer(f"chatcmpl-{request.headers['x-request-id']}", self, body)
+        answer = kind(f"{kind.api.prefix}{request.headers['x-request-id']}", self, body)
         if body.get("stream"):
             return StreamingResponse(answer.stream(), media_type="text/event-stream")
         await asyncio.sleep(self.word_seconds * len(WORDS))
@@ -67,6 +76,10 @@ def _error_body(status: int, message: str) -> dict[str, Any]:
 
 @dataclass
 class _Answer:
+    """To a chat."""
+
+    api: ClassVar[Api] = CHAT
+    kinds: ClassVar = ("chat.completion", "chat.completion.chunk")
     id: str
     engine: ScriptedEngine
     body: dict[str, Any]
@@ -76,19 +89,10 @@ class _Answer:
         return range(self.body.get("n") or 1)
 
     def whole(self) -> dict[str, Any]:
-        message = {"role": "assistant", "content": "".join(WORDS)}
-        choices = [
-            {
-                "index": index,
-                "message": message,
-                "logprobs": self._logprobs(0, len(WORDS)),
-                "finish_reason": "stop",
-                "token_ids": list(IDS) if self.body.get("return_token_ids") else None,
-            }
-            for index in self.choices
-        ]
-        usage = {"prompt_tokens": 3, "completion_tokens": 3, "total_tokens": 6}
-        answer = self._part(choices, "chat.completion") | {"usage": usage}
+        choices = [self._choice(index) for index in self.choices]
+        count = len(WORDS) * len(choices)
+        usage = {"prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count}
+        answer = self._part(choices, self.kinds[0]) | {"usage": usage}
         return answer | {"prompt_token_ids": self._prompt_ids()}
 
     async def stream(self) -> AsyncIterator[str]:
@@ -103,11 +107,8 @@ class _Answer:
             raise
 
     async def _parts(self) -> AsyncIterator[dict[str, Any]]:
-        for index in self.choices:
-            delta = {"role": "assistant", "content": ""}
-            start = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
-            first = self._part([start], "chat.completion.chunk")
-            yield first | {"prompt_token_ids": self._prompt_ids()} if index == 0 else first
+        for part in self._beginning():
+            yield part
         for place in range(len(WORDS)):
             await asyncio.sleep(self.engine.word_seconds)
             if place == self.engine.breaks_after:
@@ -116,7 +117,26 @@ class _Answer:
             if place == self.engine.vanishes_after:
                 return
             for index in self.choices:
-                yield self._part([self._word(index, place)], "chat.completion.chunk")
+                yield self._part([self._word(index, place)], self.kinds[1])
+        if (self.body.get("stream_options") or {}).get("include_usage"):
+            usage = self.whole()["usage"]
+            yield self._part([], self.kinds[1]) | {"usage": usage}
+
+    def _beginning(self) -> Iterator[dict[str, Any]]:
+        for index in self.choices:
+            delta = {"role": "assistant", "content": ""}
+            start = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+            first = self._part([start], self.kinds[1])
+            yield first | {"prompt_token_ids": self._prompt_ids()} if index == 0 else first
+
+    def _choice(self, index: int) -> dict[str, Any]:
+        return {
+            "index": index,
+            "message": {"role": "assistant", "content": "".join(WORDS)},
+            "logprobs": self._logprobs(0, len(WORDS)),
+            "finish_reason": "stop",
+            "token_ids": list(IDS) if self.body.get("return_token_ids") else None,
+        }
 
     def _word(self, index: int, place: int) -> dict[str, Any]:
         return {
@@ -139,3 +159,39 @@ class _Answer:
     def _part(self, choices: list[dict[str, Any]], kind: str) -> dict[str, Any]:
         model = self.engine.says_it_is or self.body["model"]
         return {"id": self.id, "object": kind, "created": 1, "model": model, "choices": choices}
+
+
+class _Text(_Answer):
+    """To a prompt: its ids are told by each choice, in a stream by the first chunk of each."""
+
+    api = TEXT
+    kinds = ("text_completion", "text_completion")
+
+    def whole(self) -> dict[str, Any]:
+        answer = super().whole()
+        del answer["prompt_token_ids"]
+        return answer
+
+    @property
+    def choices(self) -> range:
+        prompts = self.body["prompt"]
+        several = isinstance(prompts, list) and not isinstance(prompts[0], int)
+        return range((self.body.get("n") or 1) * (len(prompts) if several else 1))
+
+    def _beginning(self) -> Iterator[dict[str, Any]]:
+        return iter(())
+
+    def _choice(self, index: int) -> dict[str, Any]:
+        return self._texted(super()._choice(index), "".join(WORDS), first=True)
+
+    def _word(self, index: int, place: int) -> dict[str, Any]:
+        return self._texted(super()._word(index, place), WORDS[place], first=place == 0)
+
+    def _texted(self, choice: dict[str, Any], text: str, first: bool) -> dict[str, Any]:
+        choice.pop("message", None), choice.pop("delta", None)
+        return choice | {"text": text, "prompt_token_ids": self._prompt_ids() if first else None}
+
+    def _logprobs(self, start: int, end: int) -> dict[str, Any] | None:
+        if self.body.get("logprobs") is None:
+            return None
+        return {"tokens": list(WORDS[start:end]), "token_logprobs": list(LOGPROBS[start:end])}

@@ -5,8 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.__main__ import wire
-from tests.serving.gateway import MESSAGES, Gateway, settings_for, split
+from tests.serving.gateway import MESSAGES, Gateway, gateway_app, settings_for, split
 from tests.serving.scripted import WORDS
 from tests.serving.servers import served
 
@@ -44,7 +43,7 @@ def test_an_engine_that_is_away_is_a_503_for_chats_and_nothing_else(
             f"http://127.0.0.1:{nobody.getsockname()[1]}",
             serving_first_stable="model-v1",
         )
-        url = until_the_end.enter_context(served(wire(settings, until_the_end)))
+        url = until_the_end.enter_context(served(gateway_app(settings, until_the_end)))
         chat = {"model": "model-v1", "messages": MESSAGES, "stream": streams}
         response = httpx.post(f"{url}/v1/chat/completions", json=chat)
         assert response.status_code == 503
@@ -114,7 +113,7 @@ def test_paths_and_methods_that_there_are_not_are_refused_in_the_same_shape(
 def test_a_body_that_is_too_large_is_not_read(tmp_path: Path, gateway: Gateway) -> None:
     with ExitStack() as until_the_end:
         settings = settings_for(tmp_path / "small", gateway.url, serving_max_body_bytes=100)
-        url = until_the_end.enter_context(served(wire(settings, until_the_end)))
+        url = until_the_end.enter_context(served(gateway_app(settings, until_the_end)))
         response = httpx.post(f"{url}/v1/feedback", content=b"x" * 101)
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "body_too_large"
@@ -137,8 +136,10 @@ def test_the_metrics_tell_of_all_that_happened(gateway: Gateway) -> None:
         'requests_total{adapter="model-v1",outcome="ok"}': 2,
         'requests_total{adapter="none",outcome="unknown_model"}': 1,
         'first_token_seconds_count{adapter="model-v1"}': 1,
-        'total_seconds_count{adapter="model-v1"}': 2,
-        "overhead_seconds_count": 2,
+        'total_seconds_count{adapter="model-v1",outcome="ok"}': 2,
+        'overhead_seconds_count{adapter="model-v1",outcome="ok"}': 2,
+        'tokens_total{adapter="model-v1",of="prompt"}': 6,
+        'tokens_total{adapter="model-v1",of="answer"}': 6,
         "completions_lost_total": 0,
     }.items():
         assert gateway.metric(f"thumbwheel_serving_{line}") == expected

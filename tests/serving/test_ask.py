@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from serving.apis import CHAT
 from serving.ask import Ask, read_ask
 from serving.errors import BadRequest
 
@@ -10,7 +11,7 @@ MESSAGES = [{"role": "user", "content": "Hi"}]
 
 
 def read(body: dict[str, Any], **headers: str) -> Ask:
-    return read_ask(json.dumps({"messages": MESSAGES} | body).encode(), headers, 0.0)
+    return read_ask(CHAT, json.dumps({"messages": MESSAGES} | body).encode(), headers, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def read(body: dict[str, Any], **headers: str) -> Ask:
 )
 def test_a_body_that_is_not_a_chat_is_refused_in_words(raw: bytes, complaint: str) -> None:
     with pytest.raises(BadRequest) as caught:
-        read_ask(raw, {}, 0.0)
+        read_ask(CHAT, raw, {}, 0.0)
     assert complaint in str(caught.value)
     assert caught.value.status == 400
 
@@ -58,7 +59,7 @@ def test_a_conversation_has_a_name_of_bounded_length() -> None:
 
 def test_parameters_are_what_is_neither_words_nor_names() -> None:
     ask = read({"model": "m", "user": "ann", "stream": True, "temperature": 0.1, "n": 2})
-    assert ask.parameters == {"temperature": 0.1, "n": 2}
+    assert CHAT.asked(ask.body, 0).parameters == {"temperature": 0.1, "n": 2}
 
 
 def test_the_engine_is_asked_for_more_without_a_change_to_what_the_app_said() -> None:

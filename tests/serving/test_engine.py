@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from serving.engine import Engine
+from serving.apis import CHAT
+from serving.engine import Engine, Patience
 from serving.errors import (
     BadAnswer,
     EngineAway,
@@ -23,15 +24,20 @@ from tests.serving.scripted import WORDS, ScriptedEngine
 from tests.serving.servers import served
 
 pytestmark = pytest.mark.anyio
+PATIENCE = Patience(silence_seconds=0.5, answer_seconds=5)
 BODY: dict[str, Any] = {"messages": [], "stream": True}
 PART = b'data: {"id": "chatcmpl-r", "model": "model", "choices": []}\n\n'
 
 
+def engine_at(url: str, patience: Patience = PATIENCE, connections: int = 4) -> Engine:
+    return Engine(url, "model", patience=patience, connections=connections)
+
+
 async def answer(url: str, adapter: str = "model-v1", **more: Any) -> list[dict[str, Any]]:
-    engine = Engine(url, "model", answer_seconds=0.5, connections=4)
+    engine = engine_at(url)
     try:
-        async with aclosing(engine.answer(adapter, BODY | more, "r")) as parts:
-            return [part async for part in parts]
+        async with aclosing(engine.answer(CHAT, adapter, BODY | more, "r")) as batches:
+            return [part async for batch in batches for part in batch]
     finally:
         await engine.close()
 
@@ -82,7 +88,7 @@ async def test_a_line_end_within_an_answer_cuts_nothing() -> None:
 
 
 async def test_nobody_there_is_away() -> None:
-    with pytest.raises(EngineAway, match="cannot be reached: ConnectError"):
+    with pytest.raises(EngineAway, match="cannot be reached: ClientConnectorError"):
         await answer("http://127.0.0.1:9")
 
 
@@ -136,20 +142,20 @@ async def test_a_refusal_keeps_the_words_of_the_engine(
 async def test_a_reader_who_stops_closes_the_request() -> None:
     scripted = ScriptedEngine(word_seconds=0.2)
     with served(scripted.app()) as url:
-        engine = Engine(url, "model", answer_seconds=5, connections=1)
-        parts = engine.answer("model-v1", BODY, "r")
+        engine = engine_at(url, Patience(5, 5), connections=1)
+        parts = engine.answer(CHAT, "model-v1", BODY, "r")
         await anext(parts)
         await parts.aclose()
         await anyio.to_thread.run_sync(until, lambda: scripted.left == 1)
         # Its connection is free again: there is only one.
-        assert await anext(engine.answer("model-v1", BODY | {"stream": False}, "r2"))
+        assert await anext(engine.answer(CHAT, "model-v1", BODY | {"stream": False}, "r2"))
         await engine.close()
 
 
 async def test_health_is_what_the_engine_says_of_itself() -> None:
     scripted = ScriptedEngine()
     with served(scripted.app()) as url:
-        engine = Engine(url, "model", answer_seconds=5, connections=1)
+        engine = engine_at(url, Patience(5, 5), connections=1)
         await engine.check()
         scripted.healthy = False
         with pytest.raises(EngineAway, match="health is 503; expected 200"):

@@ -11,11 +11,10 @@ from serving.form import read_form
     [
         ({"thumb": "yes"}, "thumb", 'thumb is \'yes\'; expected "up" or "down"'),
         ({"thumb": True}, "thumb", 'thumb is True; expected "up" or "down"'),
-        ({"thumbs": "up"}, "thumbs", "thumbs is not a field of a verdict; expected completion_id"),
+        ({"thumbs": "up"}, "thumbs", "thumbs is not a field of a verdict; expected token"),
         ({}, None, "the verdict has none of thumb, correction, outcome, comparison, retract;"),
         ({"thumb": "up", "correction": "x"}, None, "has thumb and correction of"),
         ({"completion_id": ""}, "completion_id", "completion_id is ''; expected the id"),
-        ({"completion_id": None}, "completion_id", "completion_id is None; expected the id"),
         ({"correction": ""}, "correction", "correction is ''; expected the text"),
         ({"correction": "x", "comment": "y"}, "comment", "expected only with a thumb"),
         ({"outcome": 1}, "outcome", "outcome is 1; expected an object with a name and a value"),

@@ -14,8 +14,8 @@ import pytest
 
 from feedback.events import Correction, Event, Thumb
 from feedback.log import open_log
-from serving.__main__ import redactor, wire
-from tests.serving.gateway import SECRET, Gateway, settings_for, split, until
+from serving.wiring import redactor
+from tests.serving.gateway import SECRET, Gateway, gateway_app, settings_for, split, until
 from tests.serving.scripted import IDS, LOGPROBS, PROMPT_IDS, WORDS, ScriptedEngine
 from tests.serving.servers import served
 
@@ -55,7 +55,7 @@ def start(
         def started(name: str) -> Gateway:
             settings = settings_for(tmp_path / "data", stage.url, serving_redact=name)
             log = enter(closing(open_log(settings.log)))
-            url = enter(served(wire(settings, until_the_end)))
+            url = enter(served(gateway_app(settings, until_the_end)))
             http = enter(httpx.Client(base_url=url, timeout=10, verify=False))
             gateway = Gateway(url, engine, log, http)
             gateway.decide(split())

@@ -7,10 +7,10 @@ import pytest
 from feedback.events import encode
 from feedback.log import Log, LogAway, Record, open_log
 from feedback.log_sqlite import SqliteLog
-from serving.__main__ import check
 from serving.errors import NoSplit
 from serving.split import SPLIT_KEY, Split
 from serving.table import Table
+from serving.wiring import check
 from tests.serving.gateway import split, until
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from feedback.events import Completion
 from feedback.privacy import BUILT_IN, Redact
+from serving.apis import CHAT
 from serving.ask import Ask
-from serving.turn import Chosen, Turn
+from serving.turn import Away, Chosen, Turn
 
 COMMON = BUILT_IN["common"]
 MAIL = "ann@example.com"
@@ -14,8 +15,9 @@ MAIL = "ann@example.com"
 
 def turn(*deltas: dict[str, Any], error: str | None = None, **body: Any) -> Turn:
     """Two tokens for each thing that the engine said."""
-    ask = Ask({"messages": [{"role": "user", "content": "Hi"}]} | body, "ann", "conv", 0.0)
-    taken = Turn(ask, "pseudonym", Chosen("model-v1", 1), error=error)
+    asked = {"messages": [{"role": "user", "content": "Hi"}]} | body
+    ask = Ask(CHAT, asked, "ann", "conv", 0.0)
+    taken = Turn(ask, "pseudonym", Away(lambda: 0.0), Chosen("model-v1", 1), error=error)
     for delta in deltas:
         tokens = {"content": [{"logprob": -0.5}, {"logprob": -0.5}]}
         choice = {"index": 0, "delta": delta, "token_ids": [7, 8], "logprobs": tokens}

@@ -12,12 +12,18 @@ from feedback.events import (
     decode,
 )
 from feedback.privacy import pseudonym
+from serving.door import Door
 from serving.errors import NotStored
+from serving.limits import InFlight
 from serving.metrics import Metrics
+from serving.rater import Raters
+from serving.tokens import Tokens
 from serving.verdicts import Verdicts
 from tests.serving.gateway import SECRET, Gateway, until
 
 ID = "chatcmpl-1"
+OPEN = Door(None, InFlight(1))
+RATERS = Raters(b"secret", Tokens({"0": b"key"}), OPEN)
 
 
 def say(gateway: Gateway, said: dict[str, Any], **headers: str) -> Any:
@@ -54,7 +60,7 @@ async def test_each_kind_is_stored_under_its_group_and_counted(
     said: dict[str, Any], kind: type, fields: dict[str, Any]
 ) -> None:
     spool, metrics = ListSpool(), Metrics()
-    key = await Verdicts(b"secret", spool, metrics).accept({"completion_id": ID} | said, {})
+    key = await Verdicts(RATERS, spool, metrics).accept({"completion_id": ID} | said, {})
     ((topic, group, value),) = spool.items
     verdict = decode(value, VERDICT_KINDS)
     assert (topic, group) == ("verdicts", ID)
@@ -114,7 +120,7 @@ class FullDisk:
 @pytest.mark.anyio
 async def test_a_verdict_that_cannot_be_stored_is_not_accepted() -> None:
     metrics = Metrics()
-    verdicts = Verdicts(b"secret", FullDisk(), metrics)
+    verdicts = Verdicts(RATERS, FullDisk(), metrics)
     with pytest.raises(NotStored, match=r"send it again: .*No space left") as caught:
         await verdicts.accept({"completion_id": ID, "thumb": "up"}, {})
     assert caught.value.status == 503
