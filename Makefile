@@ -28,7 +28,7 @@ check: .venv/test.installed
 	$(BIN)/mypy
 
 # The quick tests first, those with a real engine last.
-test: .venv/test.installed .venv/kafka.installed
+test: .venv/test.installed .venv/kafka.installed .venv/browser.installed
 	$(QUICK)
 	$(BIN)/python -m pytest tests -m "integration and not gpu" --durations=0
 
@@ -37,8 +37,8 @@ coverage: .venv/test.installed
 	$(QUICK) --cov --cov-report=term:skip-covered
 
 # What it costs, beside others in the same runs; docs/experiments.md keeps what was seen.
-bench: .venv/test.installed .venv/kafka.installed
-	for bench in $(BENCHES); do $(BIN)/python -m tests.bench.$$bench || exit 1; done
+bench: .venv/test.installed .venv/kafka.installed .venv/litellm.installed
+	for bench in $(BENCHES) gateway; do $(BIN)/python -m tests.bench.$$bench || exit 1; done
 
 # Needs an NVIDIA GPU.
 test-gpu: .venv/test.installed
@@ -57,6 +57,17 @@ clean:
 
 .venv/kafka.installed: ops/demo/kafka/install ops/demo/kafka/pom.xml
 	ops/demo/kafka/install .venv/kafka
+	touch $@
+
+.venv/browser.installed: tests/browser/install
+	tests/browser/install
+	touch $@
+
+# What the gateway is measured beside. Its pins are not ours, so it has an environment of its own.
+.venv/litellm.installed: .venv/bin/uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/litellm
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv/litellm/bin/python \
+	  'litellm[proxy]==1.106.2'
 	touch $@
 
 .venv/bin/uv:

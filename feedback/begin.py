@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
@@ -27,6 +28,13 @@ def _checked(urls: tuple[str, ...]) -> tuple[str, ...]:
     return urls
 
 
+def _no_address(said: object) -> object:
+    if "://" in str(said):
+        raise ValueError("expected a folder: mount the store to write to it")
+    return said
+
+
+Folder = Annotated[Path, BeforeValidator(_no_address)]  # s3://… would quietly become s3:/…
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_apart), AfterValidator(_checked)]
 
 

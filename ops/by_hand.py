@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from feedback.events import BASE
 from feedback.log import Log
-from ops import history
+from ops import history, marks
 from ops.act import SplitContended, change_split
 from ops.move import Action
 from serving.split import Split
@@ -34,7 +34,13 @@ def roll_back(log: Log, adapters: Path, by: str, to: str | None = None, reason: 
     if to is not None and to not in served:
         known = ", ".join(sorted(served))
         raise NothingToDo(f"{to} was never stable; expected one of {known}")
-    return _change(log, by, reason or "rolled back by hand", lambda s: _undone(s, adapters, to))
+
+    def undone(split: Split) -> Change:
+        change = _undone(split, adapters, to)
+        marks.unmark(adapters, change.fields["stable"])
+        return change
+
+    return _change(log, by, reason or "rolled back by hand", undone, adapters=adapters)
 
 
 def pause(log: Log, by: str, reason: str = "") -> Split:
@@ -82,7 +88,14 @@ def _resumed(split: Split) -> Change:
     return Change("resumed", split.canary or split.stable, {"pinned": False})
 
 
-def _change(log: Log, by: str, reason: str, asked: Callable[[Split], Change]) -> Split:
+def _change(
+    log: Log,
+    by: str,
+    reason: str,
+    asked: Callable[[Split], Change],
+    *,
+    adapters: Path | None = None,  # where who is withdrawn is marked
+) -> Split:
     for _ in range(TRIES):
         seen = current(log)
         change = asked(seen)
@@ -90,6 +103,8 @@ def _change(log: Log, by: str, reason: str, asked: Callable[[Split], Change]) ->
             after = change_split(log, seen, reason, by, **change.fields)
         except SplitContended:
             continue  # automation moved at the same moment: look again
+        if adapters:
+            marks.follow(adapters, [seen, after], after)
         history.record(log, change.action, change.adapter, after, reason)
         return after
     raise SplitContended(f"the split was written by others {TRIES} times in a row; try again")

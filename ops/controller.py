@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from feedback.log import Log
-from ops import history
+from ops import history, marks
 from ops.act import CannotLoad, change_split, first_split
 from ops.decide import (
     Decision,
@@ -52,6 +52,7 @@ class Controller:
         splits = history.splits(self._log, bad=self._put_aside)
         moves = history.moves(self._log, bad=self._put_aside)
         for done in unrecorded(splits, moves):
+            marks.follow(self._adapters, splits, done.split)
             history.record(self._log, *done, done.split.reason)
         now = trial(splits, moves, published(self._adapters), datetime.now(UTC))
         seen = self._observe(rollout(splits))
@@ -98,6 +99,7 @@ class Controller:
 
     def _move(self, split: Split, action: Action, decision: Decision, **changes: object) -> None:
         after = change_split(self._log, split, decision.reason, BY, **changes)
+        marks.follow(self._adapters, [split, after], after)
         adapter = after.canary or split.canary
         assert adapter is not None  # only a canary moves
         history.record(self._log, action, adapter, after, decision.reason)

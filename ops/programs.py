@@ -92,6 +92,7 @@ def settings(up: Up) -> dict[str, str]:
         "THUMBWHEEL_LOG": f"sqlite:///{home / 'log.db'}",
         "THUMBWHEEL_EXAMPLES": home / "examples",
         "THUMBWHEEL_ADAPTERS": home / "adapters",
+        "THUMBWHEEL_ENGINE_CACHE": home / "cache",
         "THUMBWHEEL_MODEL": up.model,
         "THUMBWHEEL_NAME": up.name,
         "THUMBWHEEL_ENGINE_URL": engine_url(up),
@@ -124,6 +125,7 @@ def _engine(up: Up, env: Mapping[str, str], gpu: bool) -> Program:
         *("--model", up.model, "--served-model-name", up.name),
         *("--host", _LOCAL, "--port", str(up.ports.engine)),
         *("--enable-lora", "--max-lora-rank", "16", "--max-loras", "4"),
+        *("--middleware", "serving.vllm_plugin.Tidy"),
         *(_GPU_ENGINE if gpu else _CPU_ENGINE),
         *up.engine_args,  # the last of two equal options holds
     )

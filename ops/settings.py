@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from feedback.begin import Addresses
+from feedback.begin import Addresses, Folder
 from feedback.events import GUARD
 from ops.decide import Rules
 
@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     home: Path = Path(".thumbwheel")
     log: str | None = None
     examples: Path | None = None
-    adapters: Path | None = None
+    adapters: Folder | None = None
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
     secret: SecretStr | None = None  # the gateway's; only `thumbwheel forget` asks for it
     # All of them: each must have answered with an adapter before users get it.

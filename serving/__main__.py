@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import uvicorn
 
 from feedback.begin import settings_told
+from serving.api import build
 from serving.engine import Engine, Patience
 from serving.settings import Settings
 from serving.wiring import wire
@@ -24,7 +25,7 @@ def main() -> None:
     with ExitStack() as until_the_end:
         with settings_told():
             settings = Settings()
-            app = wire(settings, over_http(settings), until_the_end)
+            app = build(wire(settings, over_http(settings), until_the_end))
         gc.freeze()  # what is there now stays: to look through it again and again takes 50 ms
         gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         uvicorn.run(

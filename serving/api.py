@@ -66,6 +66,7 @@ class Parts:
     max_body_bytes: int
     max_prompt_chars: int | None = None
     origins: tuple[str, ...] = ()  # of the pages that may send verdicts
+    more_metrics: Callable[[], Awaitable[bytes]] | None = None  # of the server that we live in
 
 
 def build(parts: Parts) -> Starlette:
@@ -166,7 +167,10 @@ def _of_state(parts: Parts) -> list[Route]:
         return json_response({"status": "ready", "split_revision": split.revision})
 
     async def metrics(_: Request) -> Response:
-        return Response(parts.metrics.page(), media_type=CONTENT_TYPE)
+        page = parts.metrics.page()
+        if parts.more_metrics:
+            page += await parts.more_metrics()
+        return Response(page, media_type=CONTENT_TYPE)
 
     async def openapi(_: Request) -> Response:
         return json_response(document(parts.name))

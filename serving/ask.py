@@ -45,6 +45,8 @@ class Ask:
 
     def hide(self, part: Part) -> Part:
         """Take out of `part` what the app did not ask for."""
+        if not self.api.wish(self.body):
+            return part  # nothing more was asked for than the app did
         show_ids = self.body.get("return_token_ids")
         show_logprobs = self.api.wants_logprobs(self.body)
         if not show_ids:

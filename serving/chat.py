@@ -106,8 +106,10 @@ class Chat:
         try:
             return await self._ask(turn, chosen, new_request_id())
         except EngineRefused as refusal:
+            if chosen.revision is None or refusal.status not in CANNOT_LOAD:
+                raise
             split = self.split()
-            if chosen != (split.canary, split.revision) or refusal.status not in CANNOT_LOAD:
+            if chosen.adapter != split.canary:
                 raise
             return await self._fall_back(turn, split, refusal)
 

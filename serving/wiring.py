@@ -8,12 +8,10 @@ from contextlib import ExitStack, closing
 from hashlib import blake2b
 from importlib import import_module
 
-from starlette.applications import Starlette
-
 from feedback.log import VERDICTS, Log, LogAway, open_log
 from feedback.privacy import BUILT_IN, Redact
 from feedback.spool import Spool
-from serving.api import Parts, build
+from serving.api import Parts
 from serving.chat import Chat
 from serving.compare import Compare
 from serving.door import Door
@@ -32,7 +30,7 @@ _DAY_SECONDS = 86_400
 _log = logging.getLogger(__name__)
 
 
-def wire(settings: Settings, engines: Sequence[Engine], until_the_end: ExitStack) -> Starlette:
+def wire(settings: Settings, engines: Sequence[Engine], until_the_end: ExitStack) -> Parts:
     redact = redactor(settings.serving_redact) if settings.serving_redact else None
     door = Door(
         Keys(settings.serving_keys) if settings.serving_keys else None,
@@ -66,20 +64,18 @@ def wire(settings: Settings, engines: Sequence[Engine], until_the_end: ExitStack
         parent=Parents(settings.adapters).of,
         redact=redact,
     )
-    return build(
-        Parts(
-            name=settings.name,
-            door=door,
-            chat=chat,
-            compare=Compare(chat),
-            verdicts=Verdicts(Raters(secret, tokens, door), spool, metrics, redact),
-            engine=engine,
-            table=table,
-            metrics=metrics,
-            max_body_bytes=settings.serving_max_body_bytes,
-            max_prompt_chars=settings.serving_max_prompt_chars,
-            origins=settings.serving_origins,
-        )
+    return Parts(
+        name=settings.name,
+        door=door,
+        chat=chat,
+        compare=Compare(chat),
+        verdicts=Verdicts(Raters(secret, tokens, door), spool, metrics, redact),
+        engine=engine,
+        table=table,
+        metrics=metrics,
+        max_body_bytes=settings.serving_max_body_bytes,
+        max_prompt_chars=settings.serving_max_prompt_chars,
+        origins=settings.serving_origins,
     )
 
 

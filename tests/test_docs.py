@@ -54,7 +54,7 @@ def _default(fields: list[FieldInfo]) -> str:
 
 def _typed(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
+        return ",".join(str(part) for part in value) or "none"
     if is_dataclass(value):
         return "{}"  # JSON: what differs from its own defaults
     return "none" if value is None else str(value)

@@ -56,6 +56,8 @@ FENCES = {
     "transformers": ("trainer/*", "ops/demo/teach.py"),
     "kafka": ("feedback/log_kafka.py", "feedback/kafka_topics.py"),
     "pyarrow": ("feedback/examples.py",),
+    "fsspec": ("serving/store.py",),
+    "aiohttp": ("serving/engine.py",),
     "prometheus_client": ("*/metrics.py",),
     "pydantic_settings": ("*/settings.py",),
     "os.environ": ("*/settings.py",),

@@ -1,5 +1,7 @@
 """The adapters folder: one folder per adapter, its manifest written last. Door. Knows no torch.
 
+What its files say is defined in manifest.py and withdrawal.py, and handed on here.
+
 AdapterError
 ├── UnknownAdapter     no adapter of this name is published
 ├── CorruptAdapter     its files are not those its manifest names, or cannot be read
@@ -9,33 +11,31 @@ AdapterError
 import json
 import logging
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import file_digest
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from feedback.disk import sync
-from feedback.events import Id, SchemaV1, User, first_complaint
-from feedback.examples import Watermark
+from feedback.events import Id, User, first_complaint
+from trainer.manifest import NAME
+from trainer.manifest import Estimate as Estimate
+from trainer.manifest import GateResult as GateResult
+from trainer.manifest import Manifest as Manifest
+from trainer.manifest import version_of as version_of
+from trainer.withdrawal import Withdrawal
+from trainer.withdrawal import mark_of as mark_of
+from trainer.withdrawal import read_mark as read_mark
 
 _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 LINEAGE = "lineage.jsonl"
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*-v[0-9]+$")
 
 
 class AdapterError(Exception):
@@ -54,54 +54,6 @@ class NameTaken(AdapterError):
     pass
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Estimate(_Frozen):
-    """A number measured on `n` samples, with its standard error."""
-
-    value: float
-    stderr: Annotated[float, Field(ge=0)]
-    n: Annotated[int, Field(ge=0)]
-
-
-class GateResult(_Frozen):
-    name: str
-    passed: bool
-    reason: str
-
-
-class Manifest(_Frozen):
-    """All that is known of an adapter on the day it was published."""
-
-    v: SchemaV1 = 1
-    name: Annotated[str, Field(pattern=_NAME.pattern)]
-    parent: str  # the adapter it continues, or "base"
-    base: str  # the model it is for, as vLLM serves it
-    created_at: AwareDatetime
-    plan: dict[str, JsonValue]
-    watermark: Watermark  # how far in the log its training data reaches
-    dataset_digest: str
-    counts: dict[str, int]  # rows used, held out, replayed, and dropped by reason
-    gates: tuple[GateResult, ...]
-    kl: dict[Literal["parent", "base"], Estimate]
-    curves: dict[str, tuple[float, ...]]
-    scores: dict[str, float]
-    libraries: dict[str, str]
-    seconds: Annotated[float, Field(ge=0)]
-    files: dict[str, str] = {}  # name to SHA-256, of every file but the manifest
-
-    @property
-    def passed(self) -> bool:
-        """An adapter without gates has passed none."""
-        return bool(self.gates) and all(gate.passed for gate in self.gates)
-
-    @property
-    def version(self) -> int:
-        return version_of(self.name)
-
-
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Lesson:
     """One completion that an adapter learned from, or was held out to test it."""
@@ -114,19 +66,15 @@ class Lesson:
 _LESSON = TypeAdapter(Lesson)
 
 
-def version_of(name: str) -> int:
-    return int(name.rpartition("-v")[2])
-
-
 def claim(store: Path, series: str) -> Path:
     """A new folder, `SERIES-vN`, with a number above every other in the store, published or not."""
     store.mkdir(parents=True, exist_ok=True)
-    taken = [version_of(path.name) for path in store.iterdir() if _NAME.fullmatch(path.name)]
+    taken = [version_of(path.name) for path in store.iterdir() if is_name(path.name)]
     return claim_name(store, f"{series}-v{max(taken, default=0) + 1}")
 
 
 def claim_name(store: Path, name: str) -> Path:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise AdapterError(f"adapter name is {name!r}; expected NAME-vNUMBER")
     folder = store / name
     try:
@@ -143,14 +91,19 @@ def publish(folder: Path, manifest: Manifest) -> Manifest:
     whole = manifest.model_copy(update={"files": dict(_digests(folder))})
     for name in whole.files:
         sync(folder / name)  # what the manifest names is on the disk before the manifest is
-    draft = folder / f"{MANIFEST}.tmp"
+    _write(folder / MANIFEST, whole.model_dump_json(indent=2))
+    return whole
+
+
+def _write(path: Path, text: str) -> None:
+    """There whole or not at all, whatever happens."""
+    draft = path.with_name(f"{path.name}.tmp")
     with draft.open("w") as file:
-        file.write(whole.model_dump_json(indent=2))
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(draft, folder / MANIFEST)
-    sync(folder)
-    return whole
+    os.replace(draft, path)
+    sync(path.parent)
 
 
 def verify(store: Path, name: str) -> Manifest:
@@ -168,16 +121,25 @@ def verify(store: Path, name: str) -> Manifest:
 
 def load(store: Path, name: str) -> Manifest:
     path = store / name / MANIFEST
-    if not _NAME.fullmatch(name) or not path.is_file():
+    if not is_name(name) or not path.is_file():
         raise UnknownAdapter(f"{name!r} is not published in {store}")
+    return read_manifest(path.read_bytes(), name, str(path))
+
+
+def is_name(name: str) -> bool:
+    """What is none, such as `../model-v1`, is not looked for."""
+    return bool(NAME.fullmatch(name))
+
+
+def read_manifest(raw: bytes, name: str, where: str) -> Manifest:
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
-        raise CorruptAdapter(f"{path}: {first_complaint(error)}") from error
+        raise CorruptAdapter(f"{where}: {first_complaint(error)}") from error
     if "v" not in manifest.model_fields_set:
-        raise CorruptAdapter(f"{path}: v is missing; this version reads v 1")
+        raise CorruptAdapter(f"{where}: v is missing; this version reads v 1")
     if manifest.name != name:
-        raise CorruptAdapter(f"{path} is the manifest of {manifest.name}")
+        raise CorruptAdapter(f"{where} is the manifest of {manifest.name}")
     return manifest
 
 
@@ -195,6 +157,19 @@ def published(store: Path) -> list[Manifest]:
 @cache  # once in a process: the store is looked at all the time
 def _leave_out(complaint: str) -> None:
     _log.warning("an adapter that cannot be read is left out: %s", complaint)
+
+
+def withdraw(store: Path, name: str, reason: str, by: str) -> None:
+    """From now on an engine that has it not loaded refuses it, with the reason."""
+    load(store, name)
+    mark = Withdrawal(at=datetime.now(UTC), reason=reason, by=by)
+    _write(store / mark_of(name), mark.model_dump_json(indent=2))
+
+
+def bring_back(store: Path, name: str) -> None:
+    mark = store / mark_of(name)
+    if mark.exists():
+        mark.unlink()
 
 
 def write_lineage(folder: Path, lessons: list[Lesson]) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from feedback.begin import Folder
+
 
 class Settings(BaseSettings):
     """`trainer_port` is read from THUMBWHEEL_TRAINER_PORT, and so on."""
@@ -14,7 +16,7 @@ class Settings(BaseSettings):
 
     log: str = "sqlite:///.thumbwheel/log.db"
     examples: Path = Path(".thumbwheel/examples")
-    adapters: Path = Path(".thumbwheel/adapters")
+    adapters: Folder = Path(".thumbwheel/adapters")
     model: Annotated[str, Field(min_length=1)]  # the base model: a folder, or a name in the cache
     name: Annotated[str, Field(min_length=1)] = "model"  # adapters are NAME-v1, NAME-v2 ...
     trainer_state: Path = Path(".thumbwheel/trainer")

@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -30,14 +31,20 @@ class RunningEngine:
 
 @contextmanager
 def running_engine(
-    model: Path, adapters: Path, output: Path, *, name: str = "model"
+    model: Path,
+    adapters: Path,
+    output: Path,
+    *,
+    name: str = "model",
+    more: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[RunningEngine]:
     """It answers when this returns; the first answer still compiles for half a minute."""
     url = f"http://127.0.0.1:{free_port()}"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            _command(model, name, url.rpartition(":")[2]),
-            env=os.environ | _environment(adapters),
+            [*_command(model, name, url.rpartition(":")[2]), *more],
+            env=os.environ | _environment(adapters) | dict(env),
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # with its children: they end together
@@ -62,7 +69,8 @@ def _command(model: Path, name: str, port: str) -> list[str]:
     }
     pairs = [word for key, value in options.items() for word in (f"--{key}", value)]
     module = "vllm.entrypoints.openai.api_server"
-    return [sys.executable, "-m", module, *pairs, "--enable-lora", "--enforce-eager"]
+    tools = ("--enable-auto-tool-choice", "--tool-call-parser", "pythonic")
+    return [sys.executable, "-m", module, *pairs, *tools, "--enable-lora", "--enforce-eager"]
 
 
 def _environment(adapters: Path) -> dict[str, str]:

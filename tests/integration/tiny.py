@@ -41,11 +41,11 @@ def make_model(folder: Path) -> Path:
     return folder
 
 
-def make_adapter(model: Path, store: Path, name: str) -> Path:
+def make_adapter(model: Path, store: Path, name: str, seed: int = 1) -> Path:
     """A published adapter with random weights, so large that its answers differ from base's."""
     folder = claim_name(store, name)
     base = Qwen3ForCausalLM.from_pretrained(model)
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     lora = get_peft_model(
         base, LoraConfig(r=8, lora_alpha=64, target_modules=["q_proj", "v_proj", "down_proj"])
     )

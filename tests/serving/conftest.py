@@ -4,9 +4,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feedback.log import open_log
+from serving.middleware import Middleware
 from tests.serving.gateway import Gateway, gateway_app, settings_for, split
 from tests.serving.scripted import ScriptedEngine
 from tests.serving.servers import served
@@ -36,14 +37,23 @@ def engine(stage: Stage) -> ScriptedEngine:
     return stage.actor
 
 
-@pytest.fixture
-def undecided(tmp_path: Path, stage: Stage, engine: ScriptedEngine) -> Iterator[Gateway]:
-    """A gateway that knows no split yet."""
+# The same code in both places, so the same is expected of it.
+PLACES = [pytest.param("before"), pytest.param("inside", marks=pytest.mark.integration)]
+
+
+@pytest.fixture(params=PLACES)
+def undecided(
+    request: pytest.FixtureRequest, tmp_path: Path, stage: Stage, engine: ScriptedEngine
+) -> Iterator[Gateway]:
+    """A gateway that knows no split yet: before an engine's server, or inside it."""
     with ExitStack() as until_the_end:
         enter = until_the_end.enter_context
         settings = settings_for(tmp_path, stage.url)
         log = enter(closing(open_log(settings.log)))
-        url = enter(served(gateway_app(settings, until_the_end)))
+        app: ASGIApp = Middleware(stage, settings)
+        if request.param == "before":
+            app = gateway_app(settings, until_the_end)
+        url = enter(served(app))
         yield Gateway(url, engine, log, enter(httpx.Client(base_url=url, timeout=10, verify=False)))
 
 

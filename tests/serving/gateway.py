@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from feedback.events import VERDICT_KINDS, Completion, Event, decode, encode
 from feedback.log import Log, read_all
 from serving.__main__ import over_http
+from serving.api import build
 from serving.settings import Settings
 from serving.split import SPLIT_KEY, Split
 from serving.wiring import wire
@@ -41,7 +42,7 @@ def split(revision: int = 1, stable: str = "model-v1", **more: Any) -> Split:
 
 
 def gateway_app(settings: Settings, until_the_end: ExitStack) -> Starlette:
-    return wire(settings, over_http(settings), until_the_end)
+    return build(wire(settings, over_http(settings), until_the_end))
 
 
 @dataclass

@@ -37,10 +37,14 @@ class ScriptedEngine:
         """Answers with what is scripted at the moment of the request."""
         chat = Route(CHAT.path, self.chat, methods=["POST"])
         text = Route(TEXT.path, self.text, methods=["POST"])
-        return Starlette(routes=[chat, text, Route("/health", self.health)])
+        state = [Route("/health", self.health), Route("/metrics", self.metrics)]
+        return Starlette(routes=[chat, text, *state])
 
     async def health(self, _: Request) -> Response:
         return Response(status_code=200 if self.healthy else 503)
+
+    async def metrics(self, _: Request) -> Response:
+        return Response("vllm:num_requests_running 0.0\n")
 
     async def chat(self, request: Request) -> Response:
         return await self._answer(request, _Answer)

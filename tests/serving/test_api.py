@@ -99,6 +99,7 @@ def test_a_stream_that_ends_too_early_ends_with_an_error(gateway: Gateway) -> No
     assert completion.error == "the engine ended its answer in the middle"
 
 
+@pytest.mark.parametrize("undecided", ["before"], indirect=True)
 def test_paths_and_methods_that_there_are_not_are_refused_in_the_same_shape(
     gateway: Gateway,
 ) -> None:

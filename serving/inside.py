@@ -1,0 +1,169 @@
+"""vLLM's own app as the engine: it is called where a gateway would send a request.
+
+Knows nothing of vLLM but that it is an ASGI app, and nothing of splits.
+"""
+
+from asyncio import Event, Queue, QueueEmpty, create_task, get_running_loop, timeout_at, wait
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any, Self
+
+from pydantic_core import to_json
+from starlette.types import ASGIApp, Message, Scope
+
+from feedback.events import BASE
+from serving.apis import Api, Part
+from serving.engine import Patience
+from serving.errors import AnswerTooLong, BadAnswer, EngineAway, EngineSlow
+from serving.parts import refusal, streamed, whole
+
+MOST_BLOCKS = 64  # that a slow reader has not taken yet; then vLLM waits
+
+
+class Inside:
+    """`scope` is of any request: whatever the server told vLLM's app of itself is in it."""
+
+    url = "inside"
+
+    def __init__(
+        self, app: ASGIApp, scope: Scope, name: str, *, patience: Patience, key: str | None = None
+    ) -> None:
+        self._app, self._scope, self._name, self._patience = app, scope, name, patience
+        self._headers = [(b"content-type", b"application/json")]
+        if key:
+            self._headers.append((b"authorization", f"Bearer {key}".encode()))
+
+    async def answer(
+        self, api: Api, adapter: str, body: dict[str, Any], request_id: str
+    ) -> AsyncGenerator[list[Part]]:
+        """As `Engine.answer`."""
+        model = self._name if adapter == BASE else adapter
+        raw = to_json(body | {"model": model})
+        headers = [*self._headers, (b"x-request-id", request_id.encode())]
+        async with self._call("POST", api.path, raw, headers) as said:
+            status = await said.status()
+            if status != HTTPStatus.OK:
+                raise refusal(status, await said.all())
+            if not body.get("stream"):
+                yield [whole(await said.all(), model)]
+                return
+            async with aclosing(streamed(said.blocks(), model)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def get(self, path: str) -> bytes:
+        async with self._call("GET", path, b"", []) as said:
+            status = await said.status()
+            if status != HTTPStatus.OK:
+                raise EngineAway(f"the engine's {path.strip('/')} is {status}; expected 200")
+            return await said.all()
+
+    async def check(self) -> None:
+        await self.get("/health")
+
+    async def close(self) -> None:
+        """Whoever started vLLM ends it."""
+
+    def _call(
+        self, method: str, path: str, body: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> "_Call":
+        length = (b"content-length", str(len(body)).encode())
+        request = {
+            "type": "http",
+            "http_version": "1.1",
+            "scheme": "http",
+            "server": ("127.0.0.1", 0),
+            "client": ("127.0.0.1", 0),
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [*headers, length],
+        }
+        return _Call(self._app, {**self._scope, **request}, body, self._patience)
+
+
+class _Call:
+    """One request to an ASGI app, and what it says. Left early, the app sees a reader hang up."""
+
+    def __init__(self, app: ASGIApp, scope: Scope, body: bytes, patience: Patience) -> None:
+        self._work = app(scope, self._receive, self._send)
+        self._body: bytes | None = body
+        self._patience = patience
+        self._said: Queue[int | bytes | None] = Queue(MOST_BLOCKS)  # None is the end
+        self._left = Event()
+
+    async def __aenter__(self) -> Self:
+        self._until = get_running_loop().time() + self._patience.answer_seconds
+        self._task = create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._left.set()
+        if not self._task.done():
+            self._task.cancel()
+            await wait([self._task])
+
+    async def status(self) -> int:
+        status = await self._next()
+        if not isinstance(status, int):
+            raise EngineAway("the engine ended before it answered")
+        return status
+
+    async def all(self) -> bytes:
+        return b"".join([block async for block in self.blocks()])
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """What was said meanwhile comes as one."""
+        while isinstance(block := await self._next(), bytes):
+            ended = False
+            blocks = [block]
+            try:
+                while not ended:
+                    more = self._said.get_nowait()
+                    ended = not isinstance(more, bytes)
+                    if isinstance(more, bytes):
+                        blocks.append(more)
+            except QueueEmpty:
+                pass
+            yield b"".join(blocks)
+            if ended:
+                break
+        self._check()
+
+    async def _next(self) -> int | bytes | None:
+        now = get_running_loop().time()
+        try:
+            async with timeout_at(min(self._until, now + self._patience.silence_seconds)):
+                return await self._said.get()
+        except TimeoutError as error:
+            if get_running_loop().time() >= self._until:
+                raise AnswerTooLong("the answer took longer than any may") from error
+            raise EngineSlow("the engine said nothing for too long") from error
+
+    def _check(self) -> None:
+        """Did the app fail? Then its words are no answer."""
+        error = self._task.exception() if self._task.done() else None
+        if error:
+            raise BadAnswer(f"the engine failed: {type(error).__name__}") from error
+
+    async def _run(self) -> None:
+        try:
+            await self._work
+        finally:
+            if not self._left.is_set():
+                await self._said.put(None)
+
+    async def _receive(self) -> Message:
+        body, self._body = self._body, None
+        if body is None:
+            await self._left.wait()
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await self._said.put(message["status"])
+        elif body := message.get("body"):
+            await self._said.put(body)

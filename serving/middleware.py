@@ -1,0 +1,72 @@
+"""The gateway inside vLLM's own server: `--middleware serving.vllm_plugin.Middleware`.
+
+What is ours is answered here, with vLLM's app as the engine; all else goes on to vLLM.
+"""
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from feedback.begin import settings_told
+from serving.api import Parts, build
+from serving.engine import Patience
+from serving.errors import ServingError
+from serving.inside import Inside
+from serving.settings import Settings
+from serving.wire import respond
+from serving.wiring import wire
+
+# For probes. The rest of vLLM's paths takes a key for admin where there are keys.
+OPEN = ("/health", "/ping", "/version")
+
+
+class Middleware:
+    def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
+        self._vllm, self._settings = app, settings
+        self._parts: Parts | None = None
+        self._paths = frozenset[str]()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] in self._paths:
+            await self._ours(dict(scope), receive, send)  # it writes its own name into it
+        elif refused := self._refused(scope):
+            await (await respond(Request(scope), refused))(scope, receive, send)
+        else:
+            await self._vllm(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with ExitStack() as until_the_end:
+            try:
+                self._open(scope, until_the_end)
+            except SystemExit:  # what is wrong was said
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": "see the line above"})
+                return
+            await self._vllm(scope, receive, send)
+
+    def _open(self, scope: Scope, until_the_end: ExitStack) -> None:
+        with settings_told():
+            settings = self._settings or Settings()
+            patience = Patience(settings.serving_silence_seconds, settings.serving_answer_seconds)
+            key = settings.engine_key.get_secret_value() if settings.engine_key else None
+            inside = Inside(self._vllm, scope, settings.name, patience=patience, key=key)
+            parts = wire(settings, [inside], until_the_end)
+        self._parts = replace(parts, more_metrics=lambda: inside.get("/metrics"))
+        self._ours = build(self._parts)
+        self._paths = frozenset(
+            route.path for route in self._ours.routes if isinstance(route, Route)
+        )
+
+    def _refused(self, scope: Scope) -> ServingError | None:
+        if self._parts is None or scope["type"] != "http" or scope["path"] in OPEN:
+            return None
+        try:
+            self._parts.door.caller(Request(scope).headers, "admin")
+        except ServingError as error:
+            return error
+        return None
