@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 # Of one record. Larger ones hold up the others, and brokers refuse them.
+WAIT_SECONDS = 0.05  # for more, at one time: who follows looks around so often
 MAX_RECORD_BYTES = 8_000_000
 # Of what one read returns, but for its last record.
 READ_BYTES = 32_000_000
@@ -73,6 +74,12 @@ class Log(Protocol):
     def read(self, topic: str, partition: int, start: int, limit: int = 1000) -> list[Record]:
         """What lies at `start` and after it: at most `limit` records, none only at the end."""
 
+    def wait(self, topic: str, partition: int, start: int, seconds: float) -> bool:
+        """Is there anything at `start` or after it? Waits so long for it. May not tell of LogAway.
+
+        Where it returned True, read: there may be nothing yet all the same.
+        """
+
     def end(self, topic: str) -> dict[int, int]:
         """For each partition the offset that the next record will get."""
 
@@ -119,17 +126,20 @@ def checked(topic: str, value: bytes = b"") -> str:
     return topic
 
 
-def follow(log: Log, topic: str, poll_seconds: float = 0.05) -> Iterator[Record | None]:
-    """All of a topic that has one partition, and None whenever the end is reached. Never ends."""
+def follow(log: Log, topic: str, look_seconds: float = 5.0) -> Iterator[Record | None]:
+    """All of a topic that has one partition, and None now and then while nothing more comes."""
     start = 0
     while True:
-        batch = log.read(topic, 0, start)
-        yield from batch
-        if batch:
+        while batch := log.read(topic, 0, start):
+            yield from batch
             start = batch[-1].position.offset + 1
-            continue
         yield None
-        time.sleep(poll_seconds)
+        looked = time.monotonic()
+        # A log that is away is told by reading alone.
+        while time.monotonic() - looked < look_seconds:
+            if log.wait(topic, 0, start, WAIT_SECONDS):
+                break
+            yield None
 
 
 def read_all(log: Log, topic: str) -> Iterator[Record]:

@@ -77,6 +77,10 @@ class KafkaLog:
                 raise ValueError(f"partition is {partition}; {topic} has {count}")
             return self._reader(topic, partition).read(start, limit)
 
+    def wait(self, topic: str, partition: int, start: int, seconds: float) -> bool:
+        with self._translated():
+            return self._reader(topic, partition).wait(start, seconds)
+
     def end(self, topic: str) -> dict[int, int]:
         with self._translated():
             places = [self._place(topic, number) for number in range(self.partitions(topic))]
@@ -191,6 +195,16 @@ class _Reader:
                 raise LogAway(f"{self._servers}: nothing at {start} of {self._place.topic} came")
         self._at = at
         return found
+
+    def wait(self, start: int, seconds: float) -> bool:
+        """Not by asking for the end again and again: that would queue behind the fetch."""
+        if start != self._at:
+            self._consumer.seek(self._place, start)
+        self._at = start
+        if not self._consumer.poll(timeout_ms=int(1000 * seconds), max_records=1):
+            return False
+        self._at = -1  # what was taken here is read again
+        return True
 
     def ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         answer_ms = int(1000 * _ANSWER_SECONDS)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import time
+from time import monotonic, sleep, time
 
 from feedback.log import READ_BYTES, TOPICS, LogAway, Position, Record, checked
 
@@ -32,6 +32,7 @@ ORDER BY "offset" LIMIT ?
 """
 _OLD_MARK = 'SELECT max("offset") FROM marks WHERE topic = ? AND at < ?'
 _REMOVE = 'DELETE FROM records WHERE topic = ? AND "offset" < ?'
+_LOOK_SECONDS = 0.02
 _MARK_SECONDS = 600.0
 
 
@@ -68,6 +69,12 @@ class SqliteLog:
             raise ValueError(f"partition is {partition}; the embedded log has only 0")
         with self._translated():
             return list(_some(self._reader().execute(_READ, (topic, start, limit))))
+
+    def wait(self, topic: str, partition: int, start: int, seconds: float) -> bool:
+        ends = monotonic() + seconds
+        while not (found := self.end(topic)[partition] > start) and monotonic() < ends:
+            sleep(_LOOK_SECONDS)  # it is a file: nobody calls
+        return found
 
     def end(self, topic: str) -> dict[int, int]:
         checked(topic)

@@ -26,6 +26,9 @@ class Pace:
     retry_seconds: float = 0.5
     # Slower logs are not waited for: SQLite takes 5 ms, Kafka 6 to 12 ms, an election 6 s.
     patience_seconds: float = 0.015
+    # What is not durable waits for others to share its trip: taken at once, each record would hold
+    # up the answer that it belongs to.
+    gather_seconds: float = 0.05
     # How often it looks for what a process that shared the folder left when it died.
     look_seconds: float = 5.0
     batch_bytes: int = 500_000
@@ -60,7 +63,8 @@ class Spool:
         self._came = self._handed_over = 0
         self._on_the_way_since: float | None = None  # to the log, those that are next
         self._changing = threading.Condition()
-        self._more, self._stop = threading.Event(), threading.Event()
+        self._more, self._urgent = threading.Event(), threading.Event()
+        self._stop = threading.Event()
         self._more.set()  # what was left
         self._thread = threading.Thread(target=self._drain, name="spool", daemon=True)
         self._thread.start()
@@ -93,6 +97,7 @@ class Spool:
             _log.error("the spool cannot be written, so the log must take it: %s", error)
             self._log.append(topic, key, value)
             return
+        self._urgent.set()
         with self._changing:
             taken = self._changing.wait_for(lambda: self._handed_over >= number, self._patience())
         if not taken:
@@ -102,6 +107,7 @@ class Spool:
     def close(self) -> None:
         """Hands over what is waiting, if the log takes it."""
         self._stop.set()
+        self._urgent.set()
         self._more.set()
         self._thread.join(timeout=10)
 
@@ -158,7 +164,9 @@ class Spool:
     def _drain(self) -> None:
         stopping = False
         while not stopping:
-            self._more.wait(self._pace.look_seconds)
+            if self._more.wait(self._pace.look_seconds):
+                self._urgent.wait(self._pace.gather_seconds)
+            self._urgent.clear()
             self._more.clear()
             stopping = self._stop.is_set()  # before the last look, so that it sees everything
             if time.monotonic() - self._looked >= self._pace.look_seconds:

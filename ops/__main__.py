@@ -3,7 +3,6 @@
 import logging
 import signal
 import threading
-from collections.abc import Iterable
 from contextlib import closing
 
 from feedback.begin import settings_told
@@ -33,7 +32,7 @@ def main() -> None:
             settings.adapters_folder,
             rules=settings.rules,
             observer=Observer(log, settings.examples_folder),
-            warm=lambda adapter: _warm_all(settings.engine_url, adapter),
+            warm=lambda adapter: _warm_all(settings, adapter),
             metrics=metrics,
         )
         metrics.serve(settings.ops_metrics_port)
@@ -42,9 +41,10 @@ def main() -> None:
             stop.wait(settings.ops_tick_seconds)
 
 
-def _warm_all(engine_urls: Iterable[str], adapter: str) -> None:
-    for url in engine_urls:
-        warm(url, adapter)
+def _warm_all(settings: Settings, adapter: str) -> None:
+    key = settings.engine_key.get_secret_value() if settings.engine_key else None
+    for url in settings.engine_url:
+        warm(url, adapter, key)
 
 
 def _tick(controller: Controller, metrics: Metrics) -> None:

@@ -55,7 +55,7 @@ def change_split(log: Log, seen: Split, reason: str, by: str, **changes: Any) ->
     return split
 
 
-def warm(engine_url: str, adapter: str) -> None:
+def warm(engine_url: str, adapter: str, key: str | None = None) -> None:
     """Have the engine load the adapter, and see that it is this one that answers."""
     body = {
         "model": adapter,
@@ -66,6 +66,7 @@ def warm(engine_url: str, adapter: str) -> None:
         answer = httpx.post(
             f"{engine_url}/v1/chat/completions",
             json=body,
+            headers={"authorization": f"Bearer {key}"} if key else None,
             timeout=LOAD_TIMEOUT_SECONDS,
             trust_env=False,  # no proxy stands between us and the engine
         )

@@ -62,6 +62,8 @@ class TextApi:
                 f"prompt is {short(prompt)}; expected a text, token ids, or a list of either",
                 "prompt",
             )
+        if not isinstance(body.get("n"), int | None):  # by it the choices find their prompts
+            raise BadRequest(f"n is {short(body['n'])}; expected a whole number", "n")
 
     def prompts(self, body: dict[str, Any]) -> object:
         return body["prompt"]
@@ -73,9 +75,9 @@ class TextApi:
         return {"logprobs": 0 if asked is None else asked, "return_token_ids": True}
 
     def asked(self, body: dict[str, Any], index: int) -> Asked:
-        prompt, n = body["prompt"], body.get("n")
+        prompt = body["prompt"]
         if not isinstance(prompt, str) and not isinstance(prompt[0], int):  # several prompts
-            prompt = prompt[index // (n if isinstance(n, int) and n > 0 else 1)]
+            prompt = prompt[index // max(body.get("n") or 1, 1)]
         return Asked((), {"prompt": prompt} | _parameters(body, "prompt"))
 
     def wants_logprobs(self, body: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """What an app asks for: one request, held as it came. Pure. Knows nothing about adapters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import from_json
@@ -26,6 +26,7 @@ class Ask:
     started: float
     app: str | None = None  # whose key it came with
     compare: str | None = None  # two answers: "canary" (and stable), or two "samples"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # they hold the key
 
     @property
     def model(self) -> object:
@@ -84,6 +85,7 @@ def read_ask(
         started=started,
         app=app,
         compare=_compare(body, headers.get(COMPARE_HEADER)),
+        headers=headers,
     )
 
 
@@ -107,6 +109,10 @@ def _compare(body: dict[str, Any], asked: str | None) -> str | None:
         raise BadRequest(f"{COMPARE_HEADER} is {short(asked)}; expected canary or samples")
     if asked and body.get("n") not in (None, 1):
         raise BadRequest(f"n is {short(body['n'])}; expected 1 where answers are compared", "n")
+    prompt = body.get("prompt")
+    if asked and isinstance(prompt, list) and len(prompt) > 1 and not isinstance(prompt[0], int):
+        said = f"prompt is a list of {len(prompt)}; expected one where answers are compared"
+        raise BadRequest(said, "prompt")
     return asked
 
 

@@ -4,14 +4,13 @@ import logging
 import re
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from random import Random, SystemRandom
 from time import perf_counter, time, time_ns
 from typing import Any, NamedTuple, Protocol
-from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -24,18 +23,20 @@ from serving.errors import BadAnswer, EngineError, EngineRefused, ServingError, 
 from serving.metrics import NO_ADAPTER, Metrics
 from serving.split import Split, choose
 from serving.tokens import Grant, Tokens
-from serving.turn import Away, Chosen, Turn
+from serving.turn import Away, Chosen, Headers, Turn
 
 # What vLLM answers when it does not know an adapter, knows it as withdrawn, finds its files
 # changed, or cannot load it. The request may be at fault as well: then stable refuses it too.
 CANNOT_LOAD = (400, 404, 409, 422)
 FEEDBACK_TOKEN = "feedback_token"  # its field in the first part of an answer
+Traced = Callable[[Turn], AbstractContextManager[None]]
+_UNTRACED = nullcontext()
 _log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
     def answer(
-        self, api: Api, adapter: str, body: dict[str, Any], request_id: str
+        self, api: Api, adapter: str, body: dict[str, Any], request_id: str, headers: Headers = ()
     ) -> AsyncGenerator[list[Part]]: ...
 
 
@@ -53,6 +54,10 @@ class Arm(NamedTuple):
 class Opened(NamedTuple):
     first: list[Part]
     rest: AsyncGenerator[list[Part]]
+
+
+def untraced(_: Turn) -> AbstractContextManager[None]:
+    return _UNTRACED
 
 
 # Not the system's own: asking it takes longer than all else that is done for an id.
@@ -75,6 +80,7 @@ class Chat:
     tokens: Tokens
     token_seconds: float
     parent: Callable[[str], str | None] = lambda adapter: None  # the one that it continues
+    traced: Traced = untraced  # for as long as it lasts
     redact: Redact | None = None  # for what is remembered; the engine and the user get it all
 
     async def answer(self, ask: Ask, arm: Arm | None = None) -> AsyncGenerator[list[Part]]:
@@ -82,9 +88,9 @@ class Chat:
 
         Take the first batch before you begin to respond: until then an error has a status.
         """
-        user = pseudonym(self.secret, ask.person or uuid4().hex)
+        user = pseudonym(self.secret, ask.person or new_request_id())
         turn = Turn(ask, user, Away(perf_counter))
-        with self._recorded(turn):
+        with self.traced(turn), self._recorded(turn):
             batch, rest = await (self._ask(turn, *arm) if arm else self._open(turn))
             turn.first_seconds = perf_counter() - ask.started
             async with aclosing(rest):
@@ -145,7 +151,8 @@ class Chat:
     async def _ask(self, turn: Turn, chosen: Chosen, request_id: str) -> Opened:
         api = turn.ask.api
         turn.chosen, turn.id = chosen, f"{api.prefix}{request_id}"  # as vLLM will name its answer
-        batches = self.engine.answer(api, chosen.adapter, turn.ask.for_engine(), request_id)
+        body = turn.ask.for_engine()
+        batches = self.engine.answer(api, chosen.adapter, body, request_id, turn.headers)
         with turn.away:
             first = await anext(batches, None)
         if first is None:
@@ -196,10 +203,9 @@ class Chat:
         adapter = turn.chosen.adapter if turn.chosen and known else NO_ADAPTER
         self.metrics.requests.labels(adapter, turn.outcome).inc()
         if turn.answered:
-            for of, count in turn.tokens.items():
-                self.metrics.tokens.labels(adapter, of).inc(count)
-            own_seconds = total_seconds - turn.away.seconds
-            self.metrics.overhead_seconds.labels(adapter, turn.outcome).observe(own_seconds)
-            self.metrics.total_seconds.labels(adapter, turn.outcome).observe(total_seconds)
-            if turn.ask.streams and turn.first_seconds:
-                self.metrics.first_token_seconds.labels(adapter).observe(turn.first_seconds)
+            self.metrics.answered(adapter, turn.outcome).count(
+                total_seconds=total_seconds,
+                own_seconds=total_seconds - turn.away.seconds,
+                first_seconds=turn.first_seconds if turn.ask.streams else None,
+                tokens=turn.tokens,
+            )

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import NamedTuple
-from uuid import uuid4
 
 from feedback.events import GROUP_END
 from feedback.privacy import pseudonym
@@ -35,6 +34,8 @@ class Compare:
 
     async def answer(self, ask: Ask) -> AsyncGenerator[list[Part]]:
         """As `Chat.answer`. Where no canary can answer, two samples of stable do."""
+        if ask.person is None:  # both were asked for by one, whoever it was
+            ask = replace(ask, user=new_request_id())
         for pair in self._pairs(ask):
             answer = self._both(ask, pair)
             try:
@@ -53,7 +54,7 @@ class Compare:
     def _pairs(self, ask: Ask) -> Iterator[_Pair]:
         """What may be compared, the best first."""
         if ask.compare == "samples" or ask.model != self.chat.name:
-            user = pseudonym(self.chat.secret, ask.person or uuid4().hex)
+            user = pseudonym(self.chat.secret, ask.person or new_request_id())
             yield _Pair("samples", [self.chat.choose(ask, user).adapter] * 2)
             return
         split = self.chat.split()

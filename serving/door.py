@@ -38,7 +38,8 @@ class Door:
             may = " and ".join(sorted(caller.key.scopes)) or "nothing"
             raise Forbidden(f"the key of {caller.app!r} is for {may}; expected one for {scope}")
         if caller.key.requests_per_minute:
-            self.rates.take(f"app {caller.app!r}", caller.key.requests_per_minute, self.clock())
+            per_minute, who = caller.key.requests_per_minute, f"app {caller.app!r}"
+            self.rates.take(hash(who), per_minute, self.clock(), called=who)
         return caller
 
     def one_more(self, caller: Caller, user: str | None) -> AbstractContextManager[None]:
@@ -47,7 +48,7 @@ class Door:
             # Not the user's name: errors are logged.
             who = f"this user of {caller.app!r}"
             per_minute = caller.key.user_requests_per_minute
-            self.rates.take(f"{caller.app} {user}", per_minute, self.clock(), called=who)
+            self.rates.take(hash((caller.app, user)), per_minute, self.clock(), called=who)
         return self.in_flight.one_more()
 
     def _known(self, headers: Mapping[str, str]) -> Caller:

@@ -17,6 +17,7 @@ from feedback.events import BASE
 from serving.apis import Api, Part
 from serving.errors import AnswerTooLong, EngineAway, EngineSlow
 from serving.parts import refusal, streamed, whole
+from serving.turn import Headers
 
 CONNECT_SECONDS = 2.0
 # Below vLLM's own 5 s: a connection that the engine is about to close must not be used again.
@@ -42,7 +43,7 @@ class Engine:
             self._headers["authorization"] = f"Bearer {key}"
 
     async def answer(
-        self, api: Api, adapter: str, body: dict[str, Any], request_id: str
+        self, api: Api, adapter: str, body: dict[str, Any], request_id: str, headers: Headers = ()
     ) -> AsyncGenerator[list[Part]]:
         """The answer in batches of parts: chunks where the body asks for a stream, or the whole.
 
@@ -53,7 +54,7 @@ class Engine:
             async with self._client.post(
                 self.url + api.path,
                 data=to_json(body | {"model": model}),
-                headers=self._headers | {"x-request-id": request_id},
+                headers=self._headers | {"x-request-id": request_id} | dict(headers),
             ) as response:
                 if response.status != HTTPStatus.OK:
                     raise refusal(response.status, await response.read())

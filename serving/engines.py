@@ -3,6 +3,7 @@
 Knows nothing of HTTP, nor of who asks.
 """
 
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from serving.apis import Api, Part
 from serving.errors import EngineAway, EngineBusy, EngineError, EngineRefused
+from serving.turn import Headers
 
 FAILURES = 3  # in a row, and an engine is left alone
 REST_SECONDS = 5.0  # for so long; then one request tries it
@@ -21,7 +23,7 @@ class Engine(Protocol):
     def url(self) -> str: ...
 
     def answer(
-        self, api: Api, adapter: str, body: dict[str, Any], request_id: str
+        self, api: Api, adapter: str, body: dict[str, Any], request_id: str, headers: Headers = ()
     ) -> AsyncGenerator[list[Part]]: ...
 
     async def check(self) -> None: ...
@@ -48,6 +50,10 @@ class _Place:
         if self.failures >= FAILURES:
             self.rests_until = now + REST_SECONDS
 
+    def answers(self) -> None:
+        """It has begun to: others may follow, and once it breaks off it rests again."""
+        self.failures = min(self.failures, FAILURES - 1)
+
     def can_answer(self, now: float) -> bool:
         """After a rest one request goes first; the others follow when it came back."""
         return now >= self.rests_until and not (self.failures >= FAILURES and self.busy)
@@ -63,7 +69,7 @@ class Engines:
         self._most, self._clock = most, clock
 
     async def answer(
-        self, api: Api, adapter: str, body: dict[str, Any], request_id: str
+        self, api: Api, adapter: str, body: dict[str, Any], request_id: str, headers: Headers = ()
     ) -> AsyncGenerator[list[Part]]:
         """From the least busy one; until it has begun to answer, another may take over."""
         tried: list[_Place] = []
@@ -73,12 +79,18 @@ class Engines:
             begun = False
             try:
                 place.busy += 1
-                async with aclosing(place.engine.answer(api, adapter, body, request_id)) as batches:
+                answer = place.engine.answer(api, adapter, body, request_id, headers)
+                async with aclosing(answer) as batches:
                     async for batch in batches:
                         if not begun:
-                            begun, place.failures = True, 0
+                            begun = True
+                            place.answers()
                         yield batch
+                place.failures = 0
                 return
+            except (GeneratorExit, CancelledError):  # the reader has left
+                place.failures = 0 if begun else place.failures
+                raise
             except EngineError as error:
                 self._note(place, error)
                 if begun or not _another_may(error) or len(tried) == len(self._places):

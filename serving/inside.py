@@ -17,6 +17,7 @@ from serving.apis import Api, Part
 from serving.engine import Patience
 from serving.errors import AnswerTooLong, BadAnswer, EngineAway, EngineSlow
 from serving.parts import refusal, streamed, whole
+from serving.turn import Headers
 
 MOST_BLOCKS = 64  # that a slow reader has not taken yet; then vLLM waits
 
@@ -35,13 +36,14 @@ class Inside:
             self._headers.append((b"authorization", f"Bearer {key}".encode()))
 
     async def answer(
-        self, api: Api, adapter: str, body: dict[str, Any], request_id: str
+        self, api: Api, adapter: str, body: dict[str, Any], request_id: str, headers: Headers = ()
     ) -> AsyncGenerator[list[Part]]:
         """As `Engine.answer`."""
         model = self._name if adapter == BASE else adapter
         raw = to_json(body | {"model": model})
-        headers = [*self._headers, (b"x-request-id", request_id.encode())]
-        async with self._call("POST", api.path, raw, headers) as said:
+        said_with = [*self._headers, (b"x-request-id", request_id.encode())]
+        said_with += [(name.encode(), value.encode()) for name, value in headers]
+        async with self._call("POST", api.path, raw, said_with) as said:
             status = await said.status()
             if status != HTTPStatus.OK:
                 raise refusal(status, await said.all())

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from feedback.events import Id, first_complaint
+from feedback.events import Id
 
 LOOK_SECONDS = 1.0  # how soon a change is seen
 Scope = Literal["chat", "verdicts", "admin"]
@@ -85,7 +85,9 @@ def _read(path: Path) -> dict[str, tuple[str, Key]]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadKeys(f"the file of keys {str(path)!r} cannot be read: {error}") from error
     except ValidationError as error:
-        raise BadKeys(f"the file of keys {str(path)!r}: {first_complaint(error)}") from error
+        first = error.errors(include_url=False, include_input=False)[0]  # it may be a key itself
+        field = ".".join(str(part) for part in first["loc"])
+        raise BadKeys(f"the file of keys {str(path)!r}: {field}: {first['msg']}") from None
     found = {key.sha256: (name, key) for name, key in keys.items()}
     if len(found) < len(keys):
         raise BadKeys(f"the file of keys {str(path)!r} has one key under two names")

@@ -20,12 +20,14 @@ class _Bucket:
 
 
 class Rates:
-    """Requests a minute, each caller by their own name."""
+    """Requests a minute, each caller by a name or the hash of one; `called` is told to them."""
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[int | str, _Bucket] = OrderedDict()
 
-    def take(self, caller: str, per_minute: int, now: float, called: str | None = None) -> None:
+    def take(
+        self, caller: int | str, per_minute: int, now: float, called: str | None = None
+    ) -> None:
         bucket = self._buckets.get(caller) or self._new(caller, per_minute, now)
         self._buckets.move_to_end(caller)
         bucket.left = min(per_minute, bucket.left + (now - bucket.at) * per_minute / 60)
@@ -36,7 +38,7 @@ class Rates:
             raise TooMany(f"{who} asked {per_minute} times in a minute, the most it may", wait)
         bucket.left -= 1
 
-    def _new(self, caller: str, per_minute: int, now: float) -> _Bucket:
+    def _new(self, caller: int | str, per_minute: int, now: float) -> _Bucket:
         if len(self._buckets) >= MOST_BUCKETS:
             self._buckets.popitem(last=False)
         bucket = self._buckets[caller] = _Bucket(per_minute, now)

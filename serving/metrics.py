@@ -4,6 +4,7 @@ Labels come from closed sets: never a user, and no adapter that there is not.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -32,9 +33,36 @@ class EngineState(Protocol):
     def well(self) -> bool: ...
 
 
+@dataclass(frozen=True)
+class Answered:
+    """The numbers of one adapter and outcome. To look them up takes as long as to count them."""
+
+    total_seconds: Histogram
+    overhead_seconds: Histogram
+    first_token_seconds: Histogram
+    tokens: Mapping[str, Counter]
+
+    def count(
+        self,
+        *,
+        total_seconds: float,
+        own_seconds: float,
+        first_seconds: float | None,
+        tokens: Mapping[str, int],
+    ) -> None:
+        """`own_seconds` of them were not spent in waiting for others."""
+        self.total_seconds.observe(total_seconds)
+        self.overhead_seconds.observe(own_seconds)
+        if first_seconds:
+            self.first_token_seconds.observe(first_seconds)
+        for of, number in tokens.items():
+            self.tokens[of].inc(number)
+
+
 class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._registry = registry = registry or CollectorRegistry()
+        self._answered: dict[tuple[str, str], Answered] = {}
         self.requests = Counter(
             f"{PREFIX}_requests",
             "Chat requests, by the adapter that answered and how it went.",
@@ -121,6 +149,17 @@ class Metrics:
         for url in engines():
             self._engine_requests.labels(url).set_function(partial(_busy, engines, url))
             self._engine_up.labels(url).set_function(partial(_well, engines, url))
+
+    def answered(self, adapter: str, outcome: str) -> Answered:
+        known = self._answered.get((adapter, outcome))
+        if known is None:
+            known = self._answered[adapter, outcome] = Answered(
+                self.total_seconds.labels(adapter, outcome),
+                self.overhead_seconds.labels(adapter, outcome),
+                self.first_token_seconds.labels(adapter),
+                {of: self.tokens.labels(adapter, of) for of in ("prompt", "answer")},
+            )
+        return known
 
     def page(self) -> bytes:
         return generate_latest(self._registry)

@@ -6,7 +6,7 @@ What is ours is answered here, with vLLM's app as the engine; all else goes on t
 from contextlib import ExitStack
 from dataclasses import replace
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,7 +35,7 @@ class Middleware:
         elif scope["type"] == "http" and scope["path"] in self._paths:
             await self._ours(dict(scope), receive, send)  # it writes its own name into it
         elif refused := self._refused(scope):
-            await (await respond(Request(scope), refused))(scope, receive, send)
+            await _refuse(refused, scope, receive, send)
         else:
             await self._vllm(scope, receive, send)
 
@@ -63,10 +63,17 @@ class Middleware:
         )
 
     def _refused(self, scope: Scope) -> ServingError | None:
-        if self._parts is None or scope["type"] != "http" or scope["path"] in OPEN:
+        if self._parts is None or scope["path"] in OPEN:
             return None
         try:
-            self._parts.door.caller(Request(scope).headers, "admin")
+            self._parts.door.caller(HTTPConnection(scope).headers, "admin")
         except ServingError as error:
             return error
         return None
+
+
+async def _refuse(error: ServingError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})  # against the policy
+    else:
+        await (await respond(Request(scope), error))(scope, receive, send)

@@ -67,6 +67,7 @@ def _paths(name: str) -> Json:
             "post": _verdict("Which of two answers a user likes better", "ComparisonForm", _BETTER)
         },
         "/v1/models": {"get": _get("What can be asked for", "401", "403", "429")},
+        "/thumbwheel.js": {"get": _script()},
         "/healthz": {"get": _get("Does the gateway live?")},
         "/readyz": {"get": _get("Can it answer?", "503")},
     }
@@ -114,6 +115,12 @@ def _verdict(summary: str, form: str, said: Json) -> Json:
 def _get(summary: str, *refusals: str) -> Json:
     fine = {"description": "Yes.", "content": _JSON_OBJECT}
     return {"summary": summary, "responses": {"200": fine} | _refusals(*refusals)}
+
+
+def _script() -> Json:
+    content = {"text/javascript": {"schema": {"type": "string"}}}
+    fine = {"description": "For browsers.", "content": content}
+    return {"summary": "Sends what a page's reader says", "responses": {"200": fine}}
 
 
 def _body(schema: Json, examples: Json) -> Json:

@@ -76,7 +76,10 @@ def _parsed(raw: bytes) -> Part:
 def _is_answer(part: Any) -> TypeGuard[Part]:
     if not isinstance(part, dict) or not {"id", "model", "choices"} <= part.keys():
         return False
-    return all(isinstance(choice, dict) and "index" in choice for choice in part["choices"])
+    choices = part["choices"]
+    return isinstance(choices, list) and all(
+        isinstance(choice, dict) and "index" in choice for choice in choices
+    )
 
 
 def _checked(part: Part, model: str) -> Part:

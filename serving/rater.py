@@ -43,7 +43,7 @@ class Raters:
         if form.completion_id:
             check_group(grant, group_of(form.completion_id))
         who = "the user of this feedback token"
-        self.door.rates.take(f"token {grant.user}", PER_MINUTE, self.door.clock(), called=who)
+        self.door.rates.take(hash(("", grant.user)), PER_MINUTE, self.door.clock(), called=who)
         return Rated(form.completion_id or grant.group, grant.user)
 
     def _by_key(self, form: About, headers: Mapping[str, str]) -> Rated:

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     serving_token_days: Annotated[float, Field(gt=0, le=3650)] = 14.0
     # Of the pages that may send verdicts, such as https://app.example.com, with commas between.
     serving_origins: Annotated[Addresses, NoDecode] = ()
+    # Where spans go, by OTLP over HTTP, such as http://collector:4318/v1/traces.
+    serving_traces: Annotated[str, Field(pattern="^https?://.")] | None = None
     # What is taken out of all texts before they are kept: `common`, or `package.module:function`.
     serving_redact: str | None = None
 

@@ -10,7 +10,8 @@ from feedback.privacy import CannotRedact, Redact, redacted
 from serving.apis import Api, Part, Said
 from serving.ask import Ask
 
-NO_IDS = {"prompt_ids": (), "answer_ids": (), "logprobs": ()}
+Headers = tuple[tuple[str, str], ...]
+NO_IDS: dict[str, tuple[float, ...]] = {"prompt_ids": (), "answer_ids": (), "logprobs": ()}
 
 
 class Chosen(NamedTuple):
@@ -85,6 +86,7 @@ class Turn:
     outcome: str = "failed"  # its name in the metrics
     error: str | None = None
     engine_failed: bool = False
+    headers: Headers = ()  # for the engine: whose trace it is part of
     id: str = field(default="", init=False)
     _prompt_ids: tuple[int, ...] = field(default=(), init=False)
     _choices: dict[int, _Choice] = field(default_factory=dict, init=False)
@@ -111,6 +113,12 @@ class Turn:
     @property
     def answered(self) -> bool:
         return bool(self._choices)
+
+    @property
+    def finish_reasons(self) -> list[str]:
+        """Of the choices that came to their end."""
+        reasons = [self._choices[index].finish_reason for index in sorted(self._choices)]
+        return [reason for reason in reasons if reason]
 
     @property
     def choices(self) -> list[int]:
@@ -155,11 +163,13 @@ class Turn:
         error = None if choice.finish_reason else self.error
         messages, parameters = self.ask.api.asked(self.ask.body, index)
         texts = {"messages": messages, "parameters": parameters, "answer": choice.answer}
-        ids = {
+        ids: dict[str, tuple[float, ...]] = {
             "prompt_ids": tuple(choice.prompt_ids) or self._prompt_ids,
             "answer_ids": tuple(choice.ids),
             "logprobs": tuple(choice.logprobs),
         }
+        if not self.ask.api.wish(self.ask.body):  # those that came are not of the answer alone
+            ids = NO_IDS
         if redact and isinstance(parameters.get("prompt"), list):
             raise CannotRedact("its prompt is token ids, not a text")
         if redact is None:

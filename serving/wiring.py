@@ -12,7 +12,7 @@ from feedback.log import VERDICTS, Log, LogAway, open_log
 from feedback.privacy import BUILT_IN, Redact
 from feedback.spool import Spool
 from serving.api import Parts
-from serving.chat import Chat
+from serving.chat import Chat, Traced, untraced
 from serving.compare import Compare
 from serving.door import Door
 from serving.engines import Engine, Engines
@@ -38,6 +38,7 @@ def wire(settings: Settings, engines: Sequence[Engine], until_the_end: ExitStack
     )
     secret = settings.secret.get_secret_value().encode()
     tokens = Tokens(token_keys(settings))
+    traced = tracing(settings, until_the_end)  # its last words come after the spool is closed
     log = until_the_end.enter_context(closing(open_log(settings.log)))
     check(log)
     waiting = Spool(settings.serving_spool, log, max_bytes=settings.serving_spool_max_bytes)
@@ -62,6 +63,7 @@ def wire(settings: Settings, engines: Sequence[Engine], until_the_end: ExitStack
         tokens=tokens,
         token_seconds=settings.serving_token_days * _DAY_SECONDS,
         parent=Parents(settings.adapters).of,
+        traced=traced,
         redact=redact,
     )
     return Parts(
@@ -79,6 +81,14 @@ def wire(settings: Settings, engines: Sequence[Engine], until_the_end: ExitStack
     )
 
 
+def tracing(settings: Settings, until_the_end: ExitStack) -> Traced:
+    if settings.serving_traces is None:
+        return untraced
+    from serving.traces import Traces  # only who wants traces waits for OpenTelemetry
+
+    return until_the_end.enter_context(closing(Traces(settings.serving_traces, settings.name))).of
+
+
 def token_keys(settings: Settings) -> dict[str, bytes]:
     """As they are set, or one that follows from the secret."""
     if settings.serving_token_keys is None:
@@ -87,9 +97,10 @@ def token_keys(settings: Settings) -> dict[str, bytes]:
     keys = {}
     for one in settings.serving_token_keys.get_secret_value().split(","):
         name, _, key = one.strip().partition(":")
-        if not name or len(key) < 16:  # the value is not told: it is a secret
+        if not name or name in keys or len(key) < 16:  # what it is is not told: it is a secret
             raise ValueError(
-                "serving_token_keys: expected ID:KEY,ID:KEY with at least 16 characters in each KEY"
+                "serving_token_keys: expected ID:KEY,ID:KEY, no ID twice, and at least 16 "
+                "characters in each KEY"
             )
         keys[name] = key.encode()
     return keys

@@ -58,6 +58,7 @@ FENCES = {
     "pyarrow": ("feedback/examples.py",),
     "fsspec": ("serving/store.py",),
     "aiohttp": ("serving/engine.py",),
+    "opentelemetry": ("serving/traces.py",),
     "prometheus_client": ("*/metrics.py",),
     "pydantic_settings": ("*/settings.py",),
     "os.environ": ("*/settings.py",),

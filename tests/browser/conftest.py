@@ -1,10 +1,13 @@
-"""A real Chromium, a page, and on another origin a gateway. To run these tests against another
-gateway, put other fixtures in place of `gateway_app`, `new_token`, `pair` and `stale_token`."""
+"""A real Chromium, a page, and on another origin the gateway."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from time import time
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -14,10 +17,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tests.browser import gateway
+from serving.settings import Settings
+from serving.tokens import Grant, Tokens
+from serving.wiring import token_keys
 from tests.browser.front import Front
 from tests.browser.reader import Reader
+from tests.serving.gateway import gateway_app, settings_for
 from tests.serving.servers import served
+
+DAY = 86_400  # seconds
 
 
 @dataclass
@@ -41,13 +49,27 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def gateway_app(site: Site) -> ASGIApp:
-    return gateway.build(site.url)
+def settings(tmp_path: Path, site: Site) -> Settings:
+    """No engine is needed: the answers were given before."""
+    return settings_for(tmp_path, "http://127.0.0.1:9", serving_origins=site.url)
 
 
 @pytest.fixture
-def new_token() -> Callable[[], str]:
-    return gateway.token
+def app(settings: Settings) -> Iterator[ASGIApp]:
+    with ExitStack() as until_the_end:
+        yield gateway_app(settings, until_the_end)
+
+
+@pytest.fixture
+def new_token(settings: Settings) -> Callable[[], str]:
+    """As an app's backend gets one with an answer."""
+    tokens, numbers = Tokens(token_keys(settings)), count(1)
+
+    def new() -> str:
+        number = next(numbers)
+        return tokens.sign(Grant(f"chatcmpl-{number}", f"user-{number}", int(time()) + DAY))
+
+    return new
 
 
 @pytest.fixture
@@ -56,21 +78,23 @@ def token(new_token: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-def pair() -> str:
-    """A token of two answers side by side."""
-    return gateway.pair()
+def pair(new_token: Callable[[], str]) -> str:
+    """Of two answers side by side: they have one token."""
+    return new_token()
 
 
 @pytest.fixture
-def stale_token() -> tuple[str, str]:
+def stale_token(settings: Settings) -> tuple[str, str]:
     """A token that the gateway refuses for good, and what it says of it."""
-    return gateway.STALE, gateway.TOO_OLD
+    grant = Grant("chatcmpl-0", "user-0", int(time()) - DAY)
+    said = "the feedback token expired 24.0 hours ago"
+    return Tokens(token_keys(settings)).sign(grant), said
 
 
 @pytest.fixture
-def front(gateway_app: ASGIApp, site: Site) -> Iterator[Front]:
+def front(app: ASGIApp, site: Site) -> Iterator[Front]:
     """The gateway's address."""
-    front = Front(gateway_app, site.url)
+    front = Front(app, site.url)
     site.pages["/"] = f'<!doctype html><script src="{front.url}/thumbwheel.js"></script>'
     front.back()
     yield front

@@ -1,12 +1,14 @@
 """Somebody who reads answers on an app's page, in a real browser."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 from tests.browser.front import until
 
+SCRIPT = Path(__file__).parents[2] / "serving/thumbwheel.js"
 # What a browser itself says of a request that was not answered, or not with a 2xx.
 BY_THE_BROWSER = "Failed to load resource"
 CALL = """async ([name, ...said]) => {

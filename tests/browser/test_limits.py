@@ -6,8 +6,7 @@ import pytest
 
 from tests.browser.conftest import Site
 from tests.browser.front import Front, until
-from tests.browser.gateway import SCRIPT
-from tests.browser.reader import Reader, call, click
+from tests.browser.reader import SCRIPT, Reader, call, click
 
 pytestmark = pytest.mark.integration
 

@@ -1,6 +1,6 @@
 """What every visitor of an app's page downloads."""
 
-from tests.browser.gateway import SCRIPT
+from tests.browser.reader import SCRIPT
 
 
 def test_the_script_has_at_most_2048_bytes() -> None:

@@ -50,7 +50,7 @@ def test_read_all_reads_more_than_a_batch(log: Log) -> None:
 
 def test_following_tells_where_the_end_is_and_goes_on(log: Log) -> None:
     log.append("split", "k", b"1")
-    records = follow(log, "split", poll_seconds=0.001)
+    records = follow(log, "split")
     first, end = islice(records, 2)
     assert first is not None
     assert first.value == b"1"
@@ -58,6 +58,19 @@ def test_following_tells_where_the_end_is_and_goes_on(log: Log) -> None:
     log.append("split", "k", b"2")
     later = next(r for r in records if r is not None)
     assert later.value == b"2"
+
+
+def test_waiting_ends_when_there_is_more_and_when_the_time_is_over(log: Log) -> None:
+    assert not log.wait("split", 0, 0, 0.01)
+    writer = threading.Timer(0.1, log.append, ("split", "k", b"1"))
+    writer.start()
+    while not log.wait("split", 0, 0, 0.05):
+        pass
+    until_read = [record.value for _ in range(100) for record in log.read("split", 0, 0)]
+    assert until_read and set(until_read) == {b"1"}
+    writer.join()
+    assert log.wait("split", 0, 0, 0.5)  # what was waited for can be waited for again
+    assert not log.wait("split", 0, 1, 0.01)
 
 
 def test_writers_in_many_threads_never_share_an_offset(open_again: Callable[[], Log]) -> None:

@@ -57,8 +57,10 @@ def test_a_split_that_cannot_be_read_is_passed_over(place: Place) -> None:
 
 class Engine(BaseHTTPRequestHandler):
     status, body = 200, b'{"model": "m-v1"}'
+    shown: str | None = None  # the key
 
     def do_POST(self) -> None:
+        type(self).shown = self.headers["authorization"]
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(self.status)
         self.end_headers()
@@ -82,6 +84,12 @@ def engine() -> Iterator[tuple[str, type[Engine]]]:
 
 def test_an_engine_that_answers_with_the_adapter_is_warm(engine: tuple[str, type[Engine]]) -> None:
     warm(engine[0], "m-v1")
+    assert engine[1].shown is None
+
+
+def test_an_engine_that_takes_a_key_is_shown_one(engine: tuple[str, type[Engine]]) -> None:
+    warm(engine[0], "m-v1", "secret")
+    assert engine[1].shown == "Bearer secret"
 
 
 @pytest.mark.parametrize(

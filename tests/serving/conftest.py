@@ -1,6 +1,7 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -8,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feedback.log import open_log
 from serving.middleware import Middleware
-from tests.serving.gateway import Gateway, gateway_app, settings_for, split
+from tests.serving.gateway import Gateway, gateway_app, settings_for, split, until
 from tests.serving.scripted import ScriptedEngine
 from tests.serving.servers import served
 
@@ -55,6 +56,26 @@ def undecided(
             app = gateway_app(settings, until_the_end)
         url = enter(served(app))
         yield Gateway(url, engine, log, enter(httpx.Client(base_url=url, timeout=10, verify=False)))
+
+
+@pytest.fixture
+def started(
+    tmp_path: Path, stage: Stage, engine: ScriptedEngine
+) -> Iterator[Callable[..., Gateway]]:
+    """Starts a gateway with these settings, and `model-v1` as stable."""
+    with ExitStack() as until_the_end:
+        enter = until_the_end.enter_context
+
+        def start(**more: Any) -> Gateway:
+            more = {"engine_url": stage.url, "serving_first_stable": "model-v1"} | more
+            settings = settings_for(tmp_path, more.pop("engine_url"), **more)
+            log = enter(closing(open_log(settings.log)))
+            url = enter(served(gateway_app(settings, until_the_end)))
+            http = enter(httpx.Client(base_url=url, timeout=10, verify=False))
+            until(lambda: http.get("/readyz").is_success)
+            return Gateway(url, engine, log, http)
+
+        yield start
 
 
 @pytest.fixture

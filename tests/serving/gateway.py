@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,18 @@ def settings_for(folder: Path, engine_url: str, **more: Any) -> Settings:
         serving_spool=folder / "spool",
         **more,
     )
+
+
+def keys_for(folder: Path, **apps: str) -> Path:
+    """A file of keys, with these lines for each app."""
+    path = folder / "keys.toml"
+    hashed = {app: sha256(f"key-of-{app}".encode()).hexdigest() for app in apps}
+    path.write_text("".join(f'[{a}]\nsha256 = "{hashed[a]}"\n{apps[a]}\n' for a in apps))
+    return path
+
+
+def key_of(app: str) -> dict[str, str]:
+    return {"authorization": f"Bearer key-of-{app}"}
 
 
 def split(revision: int = 1, stable: str = "model-v1", **more: Any) -> Split:

@@ -180,7 +180,8 @@ class _Text(_Answer):
     def choices(self) -> range:
         prompts = self.body["prompt"]
         several = isinstance(prompts, list) and not isinstance(prompts[0], int)
-        return range((self.body.get("n") or 1) * (len(prompts) if several else 1))
+        n = int(self.body.get("n") or 1)  # as vLLM, that takes 2.0 and "2" too
+        return range(n * (len(prompts) if several else 1))
 
     def _beginning(self) -> Iterator[dict[str, Any]]:
         return iter(())

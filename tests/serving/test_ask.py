@@ -3,9 +3,12 @@ from typing import Any
 
 import pytest
 
-from serving.apis import CHAT
-from serving.ask import Ask, read_ask
-from serving.errors import BadRequest
+from feedback.privacy import pseudonym
+from serving.apis import CHAT, TEXT, Api
+from serving.ask import Ask, check_size, read_ask
+from serving.errors import BadRequest, PromptTooLarge
+from serving.split import choose
+from tests.serving.gateway import SECRET, Gateway, split
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 
@@ -67,3 +70,42 @@ def test_the_engine_is_asked_for_more_without_a_change_to_what_the_app_said() ->
     assert ask.for_engine()["logprobs"] is True
     assert ask.for_engine()["return_token_ids"] is True
     assert ask.body["logprobs"] is False and "return_token_ids" not in ask.body
+
+
+def test_a_user_stays_on_one_side_and_who_has_no_name_stays_with_the_conversation() -> None:
+    conversation = {"x-thumbwheel-conversation": "c1"}
+    assert read({"user": "ann"}, **conversation).person == "ann"
+    assert read({}, **conversation).person == read({}, **conversation).person
+    assert read({}, **conversation).person not in (None, "c1")  # no user is called so
+    assert read({}).person is None
+
+
+def test_all_that_is_said_in_one_conversation_is_said_by_one_adapter(gateway: Gateway) -> None:
+    decided = split(2, canary="model-v2", share_percent=50)
+    gateway.decide(decided)
+    for number in list(range(8)) * 2:
+        answer = gateway.ask(headers={"x-thumbwheel-conversation": f"c{number}"})
+        person = pseudonym(SECRET.encode(), f"conversation c{number}")
+        expected = choose(decided, person).adapter
+        assert answer.headers["x-thumbwheel-adapter"] == expected
+    assert {one.adapter for one in gateway.completions(16)} == {"model-v1", "model-v2"}
+
+
+PARTS = [{"type": "text", "text": "12345"}, {"type": "text", "text": "678"}]
+SIZES: list[tuple[Api, dict[str, Any], int]] = [
+    (CHAT, {"messages": [{"role": "user", "content": "Hi"}]}, 6),
+    (CHAT, {"messages": [{"role": "user", "content": PARTS}]}, 4 + 5 + 3 + 2 * 4),
+    (CHAT, {"messages": []}, 0),
+    (TEXT, {"prompt": "12345"}, 5),
+    (TEXT, {"prompt": ["12", "345"]}, 5),
+    (TEXT, {"prompt": [1001, 1002, 1003]}, 3),
+    (TEXT, {"prompt": [[1001], [1002, 1003]]}, 3),
+]
+
+
+@pytest.mark.parametrize(("api", "body", "size"), SIZES)
+def test_a_prompt_is_as_long_as_all_its_texts(api: Api, body: dict[str, Any], size: int) -> None:
+    ask = read_ask(api, json.dumps(body | {"tools": "not of the prompt"}).encode(), {}, 0.0)
+    check_size(ask, size)
+    with pytest.raises(PromptTooLarge, match=f"has {size} characters; expected at most {size - 1}"):
+        check_size(ask, size - 1)
