@@ -7,6 +7,7 @@ earlier row settled replaces it. A file of another schema is refused, with BadEx
 
 import json
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -52,9 +53,9 @@ class Example(NamedTuple):
     split_revision: int | None
     messages: str  # JSON, as the app sent them
     answer: str
-    prompt_ids: list[int]
-    answer_ids: list[int]
-    logprobs: list[float]
+    prompt_ids: Sequence[int]
+    answer_ids: Sequence[int]
+    logprobs: Sequence[float]
     parameters: str  # JSON
     finish_reason: str | None
     completed_at: datetime
@@ -68,8 +69,8 @@ class Example(NamedTuple):
     rival_id: str | None
     rival_adapter: str | None
     rival_answer: str | None
-    rival_answer_ids: list[int] | None
-    rival_logprobs: list[float] | None
+    rival_answer_ids: Sequence[int] | None
+    rival_logprobs: Sequence[float] | None
     weight: float
     ruling: str | None  # who gave it this weight, and why
     verdict_key: str
@@ -83,14 +84,16 @@ class Example(NamedTuple):
         return Identity(self.completion_id, self.slot, self.rater)
 
 
+# By the type code that `array` has for them.
+_NUMBERS = {"i": pa.list_(pa.int32()), "d": pa.list_(pa.float64())}
 _ARROW: dict[object, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
     datetime: pa.timestamp("us", tz="UTC"),
-    list[int]: pa.list_(pa.int32()),
-    list[float]: pa.list_(pa.float64()),
+    Sequence[int]: _NUMBERS["i"],
+    Sequence[float]: _NUMBERS["d"],
 }
 _ARROW |= {kind | None: column for kind, column in _ARROW.items()}  # type: ignore[operator]
 SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in get_type_hints(Example).items()])
@@ -115,9 +118,27 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     """Write what one partition's log from `start` to `end` settled, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(end)
-    columns = {name: [row[at] for row in rows] for at, name in enumerate(Example._fields)}
+    columns = [_column([row[at] for row in rows], kind) for at, kind in enumerate(SCHEMA.types)]
     _write(path, pa.table(columns, SCHEMA), start)
     return path
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    for code, numbers in _NUMBERS.items():
+        if kind == numbers:
+            return _lists(values, code, numbers)
+    return pa.array(values, kind)
+
+
+def _lists(values: Sequence[Sequence[Any] | None], code: str, kind: pa.DataType) -> pa.Array:
+    """All numbers in one piece, as Arrow has them: one by one they take longer than the rest."""
+    flat, starts = array(code), list[int | None]()
+    for numbers in values:
+        starts.append(None if numbers is None else len(flat))
+        flat.extend(numbers or ())
+    starts.append(len(flat))
+    found = pa.Array.from_buffers(kind.value_type, len(flat), [None, pa.py_buffer(flat)])
+    return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), found, kind)
 
 
 def without(batch: Batch, users: set[str]) -> int:
