@@ -7,6 +7,7 @@ is wrong. Both read a record to the same values, but for parts of a microsecond.
 from array import array
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from struct import pack
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, MsgspecError, Struct
@@ -96,10 +97,14 @@ def answer_of(completion: Completion | _Usual) -> Answer:
         completion.split_revision,
         to_json(completion.messages).decode(),
         completion.answer,
-        array("i", completion.prompt_ids),
-        array("i", completion.answer_ids),
-        array("d", completion.logprobs),
+        _flat("i", completion.prompt_ids),
+        _flat("i", completion.answer_ids),
+        _flat("d", completion.logprobs),
         to_json(completion.parameters).decode(),
         completion.finish_reason,
         completion.at.astimezone(UTC),
     )
+
+
+def _flat(code: str, numbers: tuple[float, ...]) -> "array[Any]":
+    return array(code, pack(f"{len(numbers)}{code}", *numbers))  # an array alone takes longer

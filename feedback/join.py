@@ -83,9 +83,11 @@ def late(join: Join, group: Group, said: Iterable[Said]) -> list[Word]:
 
 def repeats(before: Group, said: Iterable[Said]) -> list[Word]:
     """Those of them that were said before, as their keys tell."""
-    known = {_key(word) for word, _ in _words(before.said)}
-    found = []
-    for word, _ in _words(said):
+    words = _words(said)
+    if len(words) + len(before.said) <= 1:  # as most requests have
+        return []
+    known, found = {_key(word) for word, _ in _words(before.said)}, []
+    for word, _ in words:
         if _key(word) in known:
             found.append(word)
         known.add(_key(word))
@@ -122,7 +124,7 @@ def _key(word: Word) -> tuple[str, str]:
 
 def _first_of_each_key(spoken: list[_Spoken]) -> list[_Spoken]:
     """In the order in which they were said."""
-    if len(spoken) <= 1:  # as most requests have
+    if len(spoken) <= 1:
         return spoken
     first: dict[tuple[str, str], _Spoken] = {}
     for word, position in sorted(spoken, key=_order):
@@ -139,6 +141,8 @@ def _order(spoken: _Spoken) -> tuple[object, ...]:
 def _ruling(group: Group, identity: Identity) -> Ruling | None:
     """The word that holds on this verdict: the latest, and a person's before the guard's."""
     rulings = [one for one, _, _ in group.said if not isinstance(one, Word)]
+    if not rulings:
+        return None
     about = [one for one in rulings if _speaks_of(one) == identity]
     return max(about, key=lambda one: (one.by != GUARD, one.at, encode(one)), default=None)
 

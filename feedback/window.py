@@ -123,8 +123,9 @@ class Window:
 
     def _tick(self, times: list[datetime]) -> None:
         now = self._now()
-        seen = max((_micros(min(at, now)) for at in times), default=0)
-        self._set("clock", max(self._number("clock"), seen))
+        if times:
+            seen = _micros(min(max(times), now))
+            self._set("clock", max(self._number("clock"), seen))
 
     def _add(self, served: list[Served], said: list[Said]) -> None:
         clock = self._number("clock")
