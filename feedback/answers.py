@@ -68,7 +68,7 @@ class _Usual(Struct, forbid_unknown_fields=True, gc=False):
 
 
 _USUAL = Decoder(_Usual)
-_OPENED = 150  # brackets: both readers stop at some depth, but not at the same
+_BRACKETS = 150  # both readers stop at some depth, but not at the same
 
 
 def read_answer(raw: bytes) -> Answer:
@@ -77,13 +77,14 @@ def read_answer(raw: bytes) -> Answer:
 
 
 def usual_answer(raw: bytes) -> Answer | None:
-    if raw.count(b"[") + raw.count(b"{") > _OPENED:
-        return None
     try:
         found = _USUAL.decode(raw)
-        return answer_of(found) if len(found.logprobs) == len(found.answer_ids) else None
-    except (MsgspecError, UnicodeError, OverflowError):
+        answer = answer_of(found)
+    except (MsgspecError, ValueError, OverflowError, RecursionError):
         return None
+    told = answer.messages + answer.parameters
+    deep = told.count("[") + told.count("{") > _BRACKETS
+    return None if deep or len(found.logprobs) != len(found.answer_ids) else answer
 
 
 def answer_of(completion: Completion | _Usual) -> Answer:

@@ -5,7 +5,7 @@ said, never at the order of arrival, so that every order settles to the same. do
 tells the rules.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -39,7 +39,9 @@ class Group(NamedTuple):
     answers: Mapping[str, Answer] = MappingProxyType({})
     said: tuple[Said, ...] = ()
 
-    def add(self, served: Iterable[Served], said: Iterable[Said]) -> "Group":
+    def add(self, served: Sequence[Served], said: Sequence[Said]) -> "Group":
+        if not served and not said:
+            return self
         answers = {**self.answers}
         for answer, _ in served:
             answers.setdefault(answer.id, answer)  # an id is never used twice

@@ -164,6 +164,7 @@ class _Reader:
             metadata_max_age_ms=int(1000 * _LEADERS_SECONDS),
             request_timeout_ms=int(1000 * _REQUEST_SECONDS),
             bootstrap_timeout_ms=int(1000 * _ANSWER_SECONDS),
+            metrics_enabled=False,
         )
         unpack_quickly(self._consumer)
         self._consumer.assign([place])

@@ -54,7 +54,7 @@ FENCES = {
     "peft": ("trainer/*", "ops/demo/teach.py"),
     "trl": ("trainer/*",),
     "transformers": ("trainer/*", "ops/demo/teach.py"),
-    "kafka": ("feedback/log_kafka.py", "feedback/kafka_topics.py"),
+    "kafka": ("feedback/log_kafka.py", "feedback/kafka_topics.py", "feedback/kafka_records.py"),
     "pyarrow": ("feedback/examples.py",),
     "prometheus_client": ("*/metrics.py",),
     "pydantic_settings": ("*/settings.py",),
