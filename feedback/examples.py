@@ -7,7 +7,6 @@ earlier row settled replaces it. A file of another schema is refused, with BadEx
 
 import json
 import os
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feedback.columns import NUMBERS, as_column
 from feedback.disk import sync
 
 # How far in the log: `topic/partition` to the offset of the first record not yet taken in.
@@ -84,16 +84,14 @@ class Example(NamedTuple):
         return Identity(self.completion_id, self.slot, self.rater)
 
 
-# By the type code that `array` has for them.
-_NUMBERS = {"i": pa.list_(pa.int32()), "d": pa.list_(pa.float64())}
 _ARROW: dict[object, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
     datetime: pa.timestamp("us", tz="UTC"),
-    Sequence[int]: _NUMBERS["i"],
-    Sequence[float]: _NUMBERS["d"],
+    Sequence[int]: NUMBERS["i"],
+    Sequence[float]: NUMBERS["d"],
 }
 _ARROW |= {kind | None: column for kind, column in _ARROW.items()}  # type: ignore[operator]
 SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in get_type_hints(Example).items()])
@@ -118,27 +116,9 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     """Write what one partition's log from `start` to `end` settled, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(end)
-    columns = [_column([row[at] for row in rows], kind) for at, kind in enumerate(SCHEMA.types)]
+    columns = [as_column([row[at] for row in rows], kind) for at, kind in enumerate(SCHEMA.types)]
     _write(path, pa.table(columns, SCHEMA), start)
     return path
-
-
-def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    for code, numbers in _NUMBERS.items():
-        if kind == numbers:
-            return _lists(values, code, numbers)
-    return pa.array(values, kind)
-
-
-def _lists(values: Sequence[Sequence[Any] | None], code: str, kind: pa.DataType) -> pa.Array:
-    """All numbers in one piece, as Arrow has them: one by one they take longer than the rest."""
-    flat, starts = array(code), list[int | None]()
-    for numbers in values:
-        starts.append(None if numbers is None else len(flat))
-        flat.extend(numbers or ())
-    starts.append(len(flat))
-    found = pa.Array.from_buffers(kind.value_type, len(flat), [None, pa.py_buffer(flat)])
-    return pa.ListArray.from_arrays(pa.array(starts, pa.int32()), found, kind)
 
 
 def without(batch: Batch, users: set[str]) -> int:

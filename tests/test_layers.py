@@ -55,7 +55,10 @@ FENCES = {
     "trl": ("trainer/*",),
     "transformers": ("trainer/*", "ops/demo/teach.py"),
     "kafka": ("feedback/log_kafka.py", "feedback/kafka_topics.py", "feedback/kafka_records.py"),
-    "pyarrow": ("feedback/examples.py",),
+    "pyarrow": (
+        "feedback/examples.py",
+        "feedback/columns.py",
+    ),
     "prometheus_client": ("*/metrics.py",),
     "pydantic_settings": ("*/settings.py",),
     "os.environ": ("*/settings.py",),
