@@ -26,6 +26,7 @@ def main() -> None:
     with settings_told():
         settings = Settings()
         opened = open_log(settings.log)
+    gc.freeze()  # what was imported stays
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     stop, metrics = threading.Event(), Metrics()
     for number in (signal.SIGTERM, signal.SIGINT):

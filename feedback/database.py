@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PRAGMAS = """
+PRAGMA page_size = 16384; -- of a new database: a completion of 3 kB is written in half the time
+PRAGMA wal_autocheckpoint = 2000; -- pages, 32 MB
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL; -- a power cut may undo the last changes, whole
 PRAGMA cache_size = -65536;  -- 64 MB, whatever it holds

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feedback.columns import NUMBERS, as_column
 from feedback.disk import sync
 
 # How far in the log: `topic/partition` to the offset of the first record not yet taken in.
@@ -52,9 +53,9 @@ class Example(NamedTuple):
     split_revision: int | None
     messages: str  # JSON, as the app sent them
     answer: str
-    prompt_ids: list[int]
-    answer_ids: list[int]
-    logprobs: list[float]
+    prompt_ids: Sequence[int]
+    answer_ids: Sequence[int]
+    logprobs: Sequence[float]
     parameters: str  # JSON
     finish_reason: str | None
     completed_at: datetime
@@ -68,8 +69,8 @@ class Example(NamedTuple):
     rival_id: str | None
     rival_adapter: str | None
     rival_answer: str | None
-    rival_answer_ids: list[int] | None
-    rival_logprobs: list[float] | None
+    rival_answer_ids: Sequence[int] | None
+    rival_logprobs: Sequence[float] | None
     weight: float
     ruling: str | None  # who gave it this weight, and why
     verdict_key: str
@@ -89,8 +90,8 @@ _ARROW: dict[object, pa.DataType] = {
     float: pa.float64(),
     bool: pa.bool_(),
     datetime: pa.timestamp("us", tz="UTC"),
-    list[int]: pa.list_(pa.int32()),
-    list[float]: pa.list_(pa.float64()),
+    Sequence[int]: NUMBERS["i"],
+    Sequence[float]: NUMBERS["d"],
 }
 _ARROW |= {kind | None: column for kind, column in _ARROW.items()}  # type: ignore[operator]
 SCHEMA = pa.schema([(name, _ARROW[kind]) for name, kind in get_type_hints(Example).items()])
@@ -115,7 +116,7 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     """Write what one partition's log from `start` to `end` settled, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(end)
-    columns = {name: [row[at] for row in rows] for at, name in enumerate(Example._fields)}
+    columns = [as_column([row[at] for row in rows], kind) for at, kind in enumerate(SCHEMA.types)]
     _write(path, pa.table(columns, SCHEMA), start)
     return path
 

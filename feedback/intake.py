@@ -2,18 +2,21 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from feedback.answers import read_answer
 from feedback.dead import Bad, put_aside
-from feedback.events import VERDICT_KINDS, BadEvent, Completion, E, Forget, Ruling, Verdict, decode
+from feedback.events import BadEvent, Forget, decode
 from feedback.examples import Watermark
 from feedback.join import Said, Served
 from feedback.log import FORGETS, READ_BYTES, Log, Record
 from feedback.metrics import Metrics
+from feedback.words import read_word
 
 # How many of the verdicts on these requests, from the first on, are not too much at once.
 Fitting = Callable[[list[str]], int]
 TOPICS = ("completions", "verdicts")
+T = TypeVar("T")
 _log = logging.getLogger("feedback")
 
 
@@ -59,8 +62,7 @@ class Intake:
         while records := self._log.read(FORGETS.name, 0, start):
             # Every partition's worker reads them; one puts aside what cannot be read.
             aside = self.partition == 0
-            events = self._events(FORGETS.name, records, (Forget,), aside=aside)
-            found += [event for event, _ in events]
+            found += [one for one, _ in self._read(FORGETS.name, records, _forget, aside=aside)]
             start = records[-1].position.offset + 1
         return found, start
 
@@ -78,12 +80,8 @@ class Intake:
         self, served: list[Record], said: list[Record], end: Watermark, *, full: bool
     ) -> Taken:
         return Taken(
-            [Served(c, r.value) for c, r in self._events("completions", served, (Completion,))],
-            [
-                Said(v, r.position, r.value)
-                for v, r in self._events("verdicts", said, VERDICT_KINDS)
-                if isinstance(v, Verdict | Ruling)
-            ],
+            [Served(one, r.value) for one, r in self._read("completions", served, read_answer)],
+            [Said(one, r.position, r.value) for one, r in self._read("verdicts", said, read_word)],
             end,
             full,
         )
@@ -112,19 +110,23 @@ class Intake:
             _log.error("%d records of %s were removed before they were read", records, topic)
             self._metrics.missed(topic, records)
 
-    def _events(
-        self, topic: str, records: list[Record], kinds: tuple[type[E], ...], *, aside: bool = True
-    ) -> list[tuple[E, Record]]:
-        found, bad = list[tuple[E, Record]](), list[Bad]()
+    def _read(
+        self, topic: str, records: list[Record], how: Callable[[bytes], T], *, aside: bool = True
+    ) -> list[tuple[T, Record]]:
+        found, bad = list[tuple[T, Record]](), list[Bad]()
         for record in records:
             try:
-                found.append((decode(record.value, kinds), record))
+                found.append((how(record.value), record))
             except BadEvent as error:
                 bad.append(Bad(record, str(error)))
         if bad and aside:
             put_aside(self._log, topic, bad)
             self._metrics.put_aside(topic, len(bad))
         return found
+
+
+def _forget(raw: bytes) -> Forget:
+    return decode(raw, (Forget,))
 
 
 def _is_full(records: list[Record], limit: int) -> bool:

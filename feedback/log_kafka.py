@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import (
@@ -16,6 +15,7 @@ from kafka.errors import (
     MessageSizeTooLargeError,
 )
 
+from feedback.kafka_records import fetch_ahead, unpack_quickly
 from feedback.kafka_topics import Topics
 from feedback.kafka_url import MAX_REQUEST_BYTES, Cluster
 from feedback.log import (
@@ -168,7 +168,9 @@ class _Reader:
             metadata_max_age_ms=int(1000 * _LEADERS_SECONDS),
             request_timeout_ms=int(1000 * _REQUEST_SECONDS),
             bootstrap_timeout_ms=int(1000 * _ANSWER_SECONDS),
+            metrics_enabled=False,
         )
+        unpack_quickly(self._consumer)
         self._consumer.assign([place])
         self._at = -1
 
@@ -186,7 +188,7 @@ class _Reader:
             # A few first, which are not too much however large; then as many as are like them.
             some = min(limit - len(found), (READ_BYTES - size) // largest + 1)
             polled = self._consumer.poll(timeout_ms=500, max_records=some)
-            came = [_record(fetched) for fetched in polled.get(self._place, ())]
+            came: list[Record] = polled.get(self._place, [])
             found += came
             size += sum(len(record.value) for record in came)
             largest = max((len(record.value) for record in found), default=largest) or 1
@@ -194,17 +196,19 @@ class _Reader:
             if not polled and time.monotonic() > ends:
                 raise LogAway(f"{self._servers}: nothing at {start} of {self._place.topic} came")
         self._at = at
+        if at < end:  # at the end it would wait for more, and all that is asked meanwhile with it
+            fetch_ahead(self._consumer)
         return found
 
     def wait(self, start: int, seconds: float) -> bool:
         """Not by asking for the end again and again: that would queue behind the fetch."""
         if start != self._at:
             self._consumer.seek(self._place, start)
+        self._at = -1  # what is taken here is read again
+        if self._consumer.poll(timeout_ms=int(1000 * seconds), max_records=1):
+            return True
         self._at = start
-        if not self._consumer.poll(timeout_ms=int(1000 * seconds), max_records=1):
-            return False
-        self._at = -1  # what was taken here is read again
-        return True
+        return False
 
     def ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         answer_ms = int(1000 * _ANSWER_SECONDS)
@@ -213,8 +217,3 @@ class _Reader:
 
     def close(self) -> None:
         self._consumer.close(autocommit=False)
-
-
-def _record(fetched: Any) -> Record:
-    key = (fetched.key or b"").decode(errors="replace")
-    return Record(Position(fetched.partition, fetched.offset), key, fetched.value or b"")

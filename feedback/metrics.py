@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
-from feedback.events import Verdict
 from feedback.examples import Example, Watermark
+from feedback.words import Word
 
 PREFIX = "thumbwheel_feedback"
 
@@ -53,11 +53,11 @@ class Metrics:
         for kind, count in _kinds(row for row in rows if row.weight == 0).items():
             self._quarantined.labels(kind).inc(count)
 
-    def passed_over(self, late: Iterable[Verdict], repeated: Iterable[Verdict]) -> None:
-        for verdict in late:
-            self._late.labels(verdict.kind).inc()
-        for verdict in repeated:
-            self._repeated.labels(verdict.kind).inc()
+    def passed_over(self, late: Iterable[Word], repeated: Iterable[Word]) -> None:
+        for word in late:
+            self._late.labels(word.kind).inc()
+        for word in repeated:
+            self._repeated.labels(word.kind).inc()
 
     def kept(self, partition: int, counts: dict[str, int], size: int, dropped: int) -> None:
         for topic, count in counts.items():

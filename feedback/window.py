@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from feedback.answers import read_answer
 from feedback.database import changing, open_database
-from feedback.events import VERDICT_KINDS, Completion, Ruling, Verdict, decode, group_of
+from feedback.events import group_of
 from feedback.examples import Watermark
 from feedback.join import Group, Said, Served
 from feedback.log import Position
+from feedback.words import read_word
 
 # `seen` is the newest time on the log when the row came, in microseconds: it never falls from one
 # row to the next, so the first rows are the oldest.
@@ -59,18 +61,16 @@ class Window:
         known = dict(self._db.execute('SELECT place, "offset" FROM positions'))
         return {place: known.get(place, 0) for place in places}
 
-    def groups(self, judged: set[str], served: set[str]) -> dict[str, Group]:
+    def groups(self, judged: set[str], new: set[str]) -> dict[str, Group]:
         """What is known of requests that are judged now, or were before they were served."""
         said: dict[str, list[Said]] = defaultdict(list)
-        for name, *place, raw in self._of("verdicts", 'partition, "offset", raw', judged | served):
-            verdict = decode(raw, VERDICT_KINDS)
-            assert isinstance(verdict, Verdict | Ruling)  # only such were stored
-            said[name].append(Said(verdict, Position(*place), raw))
+        for name, *place, raw in self._of("verdicts", 'partition, "offset", raw', judged | new):
+            said[name].append(Said(read_word(raw), Position(*place), raw))
         names = judged | said.keys()
-        completions: dict[str, list[Served]] = defaultdict(list)
+        served: dict[str, list[Served]] = defaultdict(list)
         for name, raw in self._of("completions", "raw", names):
-            completions[name].append(Served(decode(raw, (Completion,)), raw))
-        return {name: Group().add(completions[name], said[name]) for name in names}
+            served[name].append(Served(read_answer(raw), raw))
+        return {name: Group().add(served[name], said[name]) for name in names}
 
     def fitting(self, groups: list[str]) -> int:
         """How many of these, from the first on, are not too much to be looked up at once."""
@@ -90,7 +90,7 @@ class Window:
         How many records had to go.
         """
         with changing(self._db):
-            self._tick([one.completion.at for one in served] + [one.verdict.at for one in said])
+            self._tick([one.answer.at for one in served] + [one.verdict.at for one in said])
             self._add(served, said)
             gone = sum(self._drop(table) for table in TABLES)
             self._db.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", end.items())
@@ -123,15 +123,16 @@ class Window:
 
     def _tick(self, times: list[datetime]) -> None:
         now = self._now()
-        seen = max((_micros(min(at, now)) for at in times), default=0)
-        self._set("clock", max(self._number("clock"), seen))
+        if times:
+            seen = _micros(min(max(times), now))
+            self._set("clock", max(self._number("clock"), seen))
 
     def _add(self, served: list[Served], said: list[Said]) -> None:
         clock = self._number("clock")
         last = {table: self._last(table) for table in TABLES}
         self._db.executemany(
             "INSERT OR IGNORE INTO completions (seen, grp, id, raw) VALUES (?, ?, ?, ?)",
-            [(clock, group_of(c.id), c.id, raw) for c, raw in served],
+            [(clock, group_of(one.id), one.id, raw) for one, raw in served],
         )
         self._db.executemany(
             'INSERT OR IGNORE INTO verdicts (seen, grp, partition, "offset", raw) '

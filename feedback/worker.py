@@ -42,7 +42,7 @@ class Worker:
         served, said, end, self.full = self._intake.take(start, limit, until, fitting)
         if end == start:
             return 0
-        served = [one for one in served if one.completion.user not in self._window.forgotten]
+        served = [one for one in served if one.answer.user not in self._window.forgotten]
         said = [one for one in said if one.user not in self._window.forgotten]
         rows = self._rows(served, said)
         self._alone = False
@@ -93,7 +93,7 @@ class Worker:
         """What these settle, request by request, in the order in which they are first named."""
         new: dict[str, tuple[list[Served], list[Said]]] = defaultdict(lambda: ([], []))
         for one in served:
-            new[group_of(one.completion.id)][0].append(one)
+            new[group_of(one.answer.id)][0].append(one)
         for word in said:
             new[group_of(word.verdict.completion_id)][1].append(word)
         known = self._window.groups({name for name in new if new[name][1]}, {*new})

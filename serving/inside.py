@@ -106,6 +106,8 @@ class _Call:
         if not self._task.done():
             self._task.cancel()
             await wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()  # looked at, or asyncio complains of it
 
     async def status(self) -> int:
         status = await self._next()

@@ -175,11 +175,13 @@ def our_workers(count: int, address: str) -> float:
 
 
 def _join(url: str, folder: Path, partition: int, ready: Barrier) -> None:
+    gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     pa.table({"column": [1]})  # what the first table loads
     with closing(open_log(url)) as log, closing(Window(folder / f"{partition}.db")) as window:
         works = worker(log, window, folder / "examples", partition)
-        log.read("completions", partition, 0, 1)
+        for topic, one in (("completions", partition), ("verdicts", partition), ("forgets", 0)):
+            log.read(topic, one, 0, 1)  # it is connected, as the raw consumer is
         ready.wait()
         while works.step():
             pass

@@ -14,11 +14,11 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+from feedback.answers import answer_of
 from feedback.events import encode
 from feedback.join import Join, Said, Served
-from feedback.log import Position
 from feedback.window import Window
-from tests.feedback.made import SPAN, completion, thumb
+from tests.feedback.made import SPAN, completion, said_at, thumb
 
 BATCH = 2_000
 MEASURED = 20  # batches
@@ -58,7 +58,7 @@ def _names(*, in_order: bool) -> Iterator[str]:
 
 def _served(name: str) -> Served:
     one = MADE.model_copy(update={"id": name})
-    return Served(one, encode(one))
+    return Served(answer_of(one), encode(one))
 
 
 def _fill(window: Window, names: Iterator[str], waiting: int) -> None:
@@ -70,7 +70,7 @@ def _cost(window: Window, names: Iterator[str]) -> float:
     """Seconds for one event: completions come, then thumbs on them; both are looked up and kept."""
     served = [_served(next(names)) for _ in range(BATCH)]
     said = [_said(one) for one in served]
-    ids = {one.completion.id for one in served}
+    ids = {one.answer.id for one in served}
     began = time.perf_counter()
     window.groups(set(), ids)
     window.commit(served, [], {"completions/0": 1})
@@ -83,8 +83,8 @@ def _cost(window: Window, names: Iterator[str]) -> float:
 
 
 def _said(served: Served) -> Said:
-    made = thumb(True, 1, of=served.completion.id)
-    return Said(made, Position(0, RANDOM.getrandbits(60)), encode(made))
+    made = thumb(True, 1, of=served.answer.id)
+    return said_at(RANDOM.getrandbits(60), made)
 
 
 def _tell(waiting: int, costs: list[float], path: Path) -> None:

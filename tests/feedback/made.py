@@ -1,8 +1,10 @@
 """Events made for tests, with only what a test cares about."""
 
+from array import array
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from feedback.answers import answer_of
 from feedback.events import (
     GUARD,
     Comparison,
@@ -13,6 +15,7 @@ from feedback.events import (
     Ruling,
     Thumb,
     Verdict,
+    encode,
 )
 from feedback.examples import Example
 from feedback.intake import Intake
@@ -20,6 +23,7 @@ from feedback.join import Group, Join, Said, Served
 from feedback.log import Log, Position
 from feedback.metrics import Metrics
 from feedback.window import Window
+from feedback.words import word_of
 from feedback.worker import Worker
 
 SPAN = timedelta(days=14)
@@ -87,17 +91,26 @@ def ruling(
     )
 
 
+def said_at(offset: int, event: Verdict | Ruling) -> Said:
+    return Said(word_of(event), Position(0, offset), encode(event))
+
+
 def group(*events: Completion | Verdict | Ruling) -> Group:
     said = [event for event in events if not isinstance(event, Completion)]
     return Group().add(
-        [Served(event) for event in events if isinstance(event, Completion)],
-        [Said(event, Position(0, i)) for i, event in enumerate(said)],
+        [Served(answer_of(event)) for event in events if isinstance(event, Completion)],
+        [said_at(i, event) for i, event in enumerate(said)],
     )
 
 
 def settled(*events: Completion | Verdict | Ruling) -> list[Example]:
     """The examples that these make, in whatever order they came."""
-    return list(Join(SPAN).settle(group(*events)).values())
+    return [_as_read(row) for row in Join(SPAN).settle(group(*events)).values()]
+
+
+def _as_read(row: Example) -> Example:
+    """With lists, as a file has them."""
+    return Example._make(list(one) if isinstance(one, array) else one for one in row)
 
 
 def worker(log: Log, window: Window, folder: Path, partition: int = 0) -> Worker:

@@ -5,10 +5,10 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback.answers import answer_of
 from feedback.events import Completion, Ruling, Verdict
 from feedback.examples import Example
-from feedback.join import Group, Join, Said, Served, repeats
-from feedback.log import Position
+from feedback.join import Group, Join, Served, repeats
 from tests.feedback.made import (
     SPAN,
     comparison,
@@ -18,6 +18,7 @@ from tests.feedback.made import (
     outcome,
     retraction,
     ruling,
+    said_at,
     settled,
     thumb,
 )
@@ -96,14 +97,14 @@ def test_a_comparison_with_nobody_displaces_none_with_somebody() -> None:
 
 def test_news_is_only_what_changed() -> None:
     before = group(completion(), thumb(True, 1))
-    assert JOIN.news(before, before.add([], [Said(thumb(True, 1), Position(0, 9))])) == []
-    (row,) = JOIN.news(before, before.add([], [Said(thumb(False, 2), Position(0, 9))]))
+    assert JOIN.news(before, before.add([], [said_at(9, thumb(True, 1))])) == []
+    (row,) = JOIN.news(before, before.add([], [said_at(9, thumb(False, 2))]))
     assert (row.up, row.offset) == (False, 9)
 
 
 def test_a_retraction_of_nothing_is_no_news() -> None:
     before = group(completion())
-    assert JOIN.news(before, before.add([], [Said(retraction(1), Position(0, 0))])) == []
+    assert JOIN.news(before, before.add([], [said_at(0, retraction(1))])) == []
 
 
 def test_a_verdict_after_the_window_does_not_count() -> None:
@@ -117,7 +118,7 @@ def test_a_verdict_after_the_window_does_not_count() -> None:
 
 def test_a_repeat_is_told_by_its_key() -> None:
     known = group(completion(), thumb(True, 1, key="k"))
-    new = [Said(thumb(up, 2, key=k), Position(0, 9)) for up, k in ((True, "k"), (False, "l"))]
+    new = [said_at(9, thumb(up, 2, key=k)) for up, k in ((True, "k"), (False, "l"))]
     assert [verdict.key for verdict in repeats(known, [*new, new[1]])] == ["k", "l"]
 
 
@@ -178,8 +179,8 @@ def test_the_rows_that_were_news_add_up_to_what_is_settled() -> None:
         now, newest = Group(), dict[str, Example]()
         for i, event in order:
             late = now.add(
-                [Served(event)] if isinstance(event, Completion) else [],
-                [Said(event, Position(0, i))] if isinstance(event, Verdict) else [],
+                [Served(answer_of(event))] if isinstance(event, Completion) else [],
+                [said_at(i, event)] if isinstance(event, Verdict) else [],
             )
             newest |= {row.slot: row for row in JOIN.news(now, late)}
             now = late

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from feedback.answers import answer_of
 from feedback.events import encode
 from feedback.join import Said, Served
 from feedback.log import Position
 from feedback.window import GRACE, Window
-from tests.feedback.made import SPAN, at, completion, thumb
+from tests.feedback.made import SPAN, at, completion, said_at, thumb
 
 NOW = at(365 * 86_400)
 KEPT = (SPAN + GRACE).total_seconds()
@@ -34,23 +35,23 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Window]]:
 
 def served(name: str, second: float = 0) -> Served:
     made = completion(name).model_copy(update={"at": at(second)})
-    return Served(made, encode(made))
+    return Served(answer_of(made), encode(made))
 
 
 def said(name: str, second: float = 0, offset: int = 0) -> Said:
     made = thumb(True, second, of=name)
-    return Said(made, Position(0, offset), encode(made))
+    return said_at(offset, made)
 
 
 def known(window: Window, name: str) -> bool:
-    return bool(window.groups({name}, set())[name].completions)
+    return bool(window.groups({name}, set())[name].answers)
 
 
 def test_what_was_committed_is_known_to_who_opens_it_again(opened: Callable[..., Window]) -> None:
     opened().commit([served("a")], [said("a"), said("b", offset=1)], {"completions/0": 1})
     window = opened()
     group = window.groups({"a"}, {"a"})["a"]
-    assert [*group.completions] == ["a"]
+    assert [*group.answers] == ["a"]
     assert [one.position for one in group.said] == [Position(0, 0)]
     assert window.position(["completions/0", "verdicts/0"]) == {"completions/0": 1, "verdicts/0": 0}
     assert window.counts() == {"completions": 1, "verdicts": 2}

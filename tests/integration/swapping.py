@@ -1,10 +1,6 @@
-"""Streams without a pause between them while adapters come and go, and what is wrong with them.
-
-Who answered must be the same in every chunk, the header, the words, the log and the split.
-"""
+"""Streams without a pause between them while adapters come and go, and what came of them."""
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,13 +13,14 @@ import aiohttp
 
 from feedback.events import Completion, decode, encode
 from feedback.log import Log, open_log, read_all
-from serving.split import SPLIT_KEY, Split, choose, decode_split
+from serving.split import SPLIT_KEY, Split, decode_split
 from tests.integration.alone import Gateway
-from tests.integration.telling import ids, words
+from tests.integration.attribution import Heard, misheard, misremembered
 from tests.serving.gateway import until
 
 # One adapter's way: a few users, half of them, all; back; and once more.
 STEPS = 5
+SOME = 10
 
 
 @dataclass(frozen=True)
@@ -38,28 +35,6 @@ class Plan:
     @property
     def changes(self) -> int:
         return self.adapters * STEPS
-
-
-@dataclass
-class Heard:
-    """One answer as its reader saw it."""
-
-    status: int = 0
-    header: str = ""
-    models: set[str] = field(default_factory=set)
-    ids: set[str] = field(default_factory=set)
-    text: str = ""
-    ended: bool = False
-    pause: float = 0.0  # the longest between two blocks
-
-    def take(self, body: bytes) -> None:
-        *events, end = body.removesuffix(b"\n\n").split(b"\n\n")
-        self.ended = end == b"data: [DONE]"
-        for event in events:
-            part = json.loads(event.removeprefix(b"data: "))
-            self.models.add(part.get("model", "none"))
-            self.ids.add(part.get("id", "none"))
-            self.text += "".join(c["delta"].get("content") or "" for c in part.get("choices", ()))
 
 
 @dataclass
@@ -88,7 +63,15 @@ def run(gateway: Gateway, plan: Plan) -> Run:
         done.seconds = perf_counter() - began
         expected = before + plan.requests
         until(lambda: len(list(read_all(log, "completions"))) >= expected, 30)
-        done.complaints = [*_misheard(done), *_misremembered(log, done, before, first)]
+        kept = [decode(r.value, (Completion,)) for r in read_all(log, "completions")][before:]
+        splits = [decode_split(record.value) for record in read_all(log, "split")]
+    done.adapters = Counter(one.adapter for one in kept)
+    done.revisions = Counter(one.split_revision or 0 for one in kept)
+    in_force = {one.revision: one for one in splits if one.revision >= first}
+    done.complaints = [
+        *misheard(done.heard, plan.requests, plan.tokens),
+        *misremembered(done.heard, kept, in_force, plan.tokens),
+    ]
     return done
 
 
@@ -135,7 +118,9 @@ async def _stream(http: aiohttp.ClientSession, plan: Plan, number: int) -> Heard
 def _swap(gateway: Gateway, log: Log, done: Run) -> None:
     """All changes, spread evenly over all requests, each in force before the next."""
     for number, said in enumerate(_ways(done.plan.adapters)):
-        due = done.plan.requests * number // (done.plan.changes + 1)
+        due = done.plan.requests * (number + 1) // (done.plan.changes + 1)
+        # The one before must have had some requests too.
+        due = min(max(due, done.begun + SOME), done.plan.requests)
         until(lambda due=due: done.begun >= due, 120)  # type: ignore[misc]
         _decide(gateway, log, **said)
 
@@ -158,37 +143,3 @@ def _decide(gateway: Gateway, log: Log, **said: Any) -> int:
     log.append("split", SPLIT_KEY, encode(split))
     until(lambda: gateway.metric("thumbwheel_serving_split_revision") == revision, 30)
     return revision
-
-
-def _misheard(done: Run) -> Iterator[str]:
-    if len(done.heard) != done.plan.requests:
-        yield f"{len(done.heard)} answers; expected {done.plan.requests}"
-    for one in done.heard:
-        if one.status != 200 or not one.ended:
-            yield f"failed: status {one.status}, {one.text!r}"
-        elif one.models != {one.header} or len(one.ids) != 1:
-            yield f"mixed: header {one.header}, chunks {one.models} {one.ids}"
-        elif one.text != words(one.header, done.plan.tokens):
-            yield f"mixed: header {one.header}, said {one.text!r}"
-
-
-def _misremembered(log: Log, done: Run, before: int, first: int) -> Iterator[str]:
-    """Each answer is on the log once, as its reader had it, and by the split that it names."""
-    splits = {one.revision: one for one in (decode_split(r.value) for r in read_all(log, "split"))}
-    kept = [decode(r.value, (Completion,)) for r in read_all(log, "completions")][before:]
-    done.adapters = Counter(one.adapter for one in kept)
-    done.revisions = Counter(one.split_revision or 0 for one in kept)
-    by_id = {one.id: one for one in kept}
-    if len(kept) != len(by_id):
-        yield f"{len(kept) - len(by_id)} completions are on the log twice"
-    for one in done.heard:
-        found = by_id.get("".join(one.ids))
-        if found is None:
-            yield f"forgotten: {one.ids}"
-            continue
-        told = (found.adapter, found.answer, found.answer_ids, found.error)
-        if told != (one.header, one.text, ids(one.header, done.plan.tokens), None):
-            yield f"misremembered: {one.ids} of {one.header} as {told}"
-        chosen = choose(splits[found.split_revision or 0], found.user)
-        if (found.split_revision or 0) < first or chosen.adapter != found.adapter:
-            yield f"wrong side: {found.id} of {found.user} by {found.adapter}, not {chosen}"

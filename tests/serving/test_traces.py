@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import anyio
 import httpx
@@ -30,7 +31,14 @@ def traced(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Traced]:
 
 
 def test_a_span_tells_what_was_asked_and_what_was_answered(traced: Traced) -> None:
-    asked = {"temperature": 0.5, "top_p": 1, "max_tokens": 9, "seed": 7, "stop": "\n", "n": 2}
+    asked: dict[str, Any] = {
+        "temperature": 0.5,
+        "top_p": 1,
+        "max_tokens": 9,
+        "seed": 7,
+        "stop": "\n",
+        "n": 2,
+    }
     ids = []
 
     def act(gateway: Gateway) -> None:
@@ -165,7 +173,7 @@ def test_when_stable_answers_for_a_canary_the_span_is_of_stable(traced: Traced) 
     assert attributes(traced.span_of(act))["thumbwheel.adapter"] == "model-v1"
 
 
-ODD = [
+ODD: list[tuple[str, Any]] = [
     ("temperature", {"a": "secret"}),
     ("temperature", "secret"),
     ("top_p", True),
