@@ -65,7 +65,7 @@ def test_a_fetch_goes_on_behind_what_was_taken(start: int) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("codec", [None, "gzip", "lz4", "zstd"])
+@pytest.mark.parametrize("codec", [None, "gzip", "lz4"])
 def test_our_reader_reads_what_a_plain_consumer_reads(kafka: str, codec: str | None) -> None:
     prefix = f"t{uuid.uuid4().hex}."
     place = TopicPartition(f"{prefix}verdicts", 0)

@@ -42,7 +42,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/feedback", "/v1/comparisons")
-GETS = ("/v1/models", "/healthz", "/readyz")
+GETS = ("/v1/models", "/thumbwheel.js", "/healthz", "/readyz")
 # Ten seconds for each of the posts: valid and not, with keys and without.
 EXAMPLES = 100
 SETTINGS = hypothesis.settings(
