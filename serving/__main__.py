@@ -3,6 +3,7 @@
 import gc
 import logging
 import signal
+import socket
 import sys
 from contextlib import ExitStack
 
@@ -11,10 +12,12 @@ import uvicorn
 from feedback.begin import settings_told
 from serving.api import build
 from serving.engine import Engine, Patience
+from serving.protocol import Protocol
 from serving.settings import Settings
 from serving.wiring import wire
 
 OBJECTS_BETWEEN_COLLECTIONS = 50_000
+READER_BYTES = 128 * 1024  # the system doubles it
 
 
 def main() -> None:
@@ -28,13 +31,18 @@ def main() -> None:
             app = build(wire(settings, over_http(settings), until_the_end))
         gc.freeze()  # what is there now stays: to look through it again and again takes 50 ms
         gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-        uvicorn.run(
+        config = uvicorn.Config(
             app,
+            http=Protocol,
             host=settings.serving_host,
             port=settings.serving_port,
             access_log=False,
             timeout_graceful_shutdown=settings.serving_drain_seconds,
         )
+        listening = config.bind_socket()
+        # What the system holds for a slow reader is remembered here too, at twice its size.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, READER_BYTES)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def over_http(settings: Settings) -> list[Engine]:

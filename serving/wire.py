@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serving.apis import Part
-from serving.errors import ServingError, TooLarge, body_of, error_body, headers_of
+from serving.errors import BadRequest, ServingError, TooLarge, body_of, error_body, headers_of
 
 _JSON = "application/json"
 # Proxies on the way must hand on each event as it comes.
@@ -109,10 +109,13 @@ def json_response(
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
-    async for block in request.stream():
-        body += block
-        if len(body) > max_bytes:
-            raise TooLarge(f"the body has more than {max_bytes} bytes, the most that is read")
+    try:
+        async for block in request.stream():
+            body += block
+            if len(body) > max_bytes:
+                raise TooLarge(f"the body has more than {max_bytes} bytes, the most that is read")
+    except ClientDisconnect as error:  # nobody is there to hear it
+        raise BadRequest("the body broke off") from error
     return bytes(body)
 
 

@@ -7,16 +7,12 @@ from contextlib import suppress
 from typing import Any, Self
 
 import httpx
-import pytest
 
 from tests.integration.alone import Gateway
 
 CHAT = "/v1/chat/completions"
 FOREVER = 3_600_000_000  # microseconds
 MB = 1_000_000
-# uvicorn has no such limits, and does not tell us that a reader hung up.
-NOT_YET = pytest.mark.xfail(strict=True)
-NOT_YET_AND_LONG = pytest.mark.xfail(run=False)
 
 
 class Line:

@@ -8,8 +8,6 @@ import pytest
 from tests.integration.alone import Gateway
 from tests.integration.rude.line import (
     MB,
-    NOT_YET,
-    NOT_YET_AND_LONG,
     Line,
     asked,
     ordinary,
@@ -47,7 +45,6 @@ def endless(framing: str) -> bytes:
     return head.replace(b"content-length: %d" % 10**12, chunked) if framing == "chunks" else head
 
 
-@NOT_YET_AND_LONG
 def test_no_request_may_take_for_ever(placed: Gateway) -> None:
     """Whoever says nothing, or a bit of a head or body, or is read on after a refusal."""
     unfinished = (
@@ -66,7 +63,6 @@ def test_no_request_may_take_for_ever(placed: Gateway) -> None:
         assert [status(line.hear_all(90)) for line in lines] == [0, 0, 0, 413]
 
 
-@NOT_YET
 def test_who_breaks_off_is_no_error_of_ours(placed: Gateway) -> None:
     before = said(placed)
     for _ in range(3):

@@ -7,7 +7,6 @@ import pytest
 from tests.integration.alone import Gateway
 from tests.integration.rude.line import (
     MB,
-    NOT_YET,
     Line,
     asked,
     post,
@@ -19,7 +18,6 @@ pytestmark = pytest.mark.integration
 CLOSED = (0, 400, 431)
 
 
-@NOT_YET
 @pytest.mark.parametrize("size", [MB, 100 * MB])
 def test_a_header_has_a_limit(placed: Gateway, size: int) -> None:
     placed.forget_peak()
@@ -36,7 +34,6 @@ def test_a_header_has_a_limit(placed: Gateway, size: int) -> None:
     assert placed.peak_bytes - before < 10 * MB
 
 
-@NOT_YET
 def test_many_headers_have_a_limit(placed: Gateway) -> None:
     with Line(placed.port) as line:
         with suppress(OSError):
