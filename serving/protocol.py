@@ -20,7 +20,7 @@ class Protocol(HttpToolsProtocol):
     _head_bytes = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(transport)  # type: ignore[arg-type]  # as asyncio says it
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:

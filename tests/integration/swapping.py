@@ -121,7 +121,7 @@ def _swap(gateway: Gateway, log: Log, done: Run) -> None:
         due = done.plan.requests * (number + 1) // (done.plan.changes + 1)
         # The one before must have had some requests too.
         due = min(max(due, done.begun + SOME), done.plan.requests)
-        until(lambda due=due: done.begun >= due, 120)  # type: ignore[misc]
+        until(lambda due=due: done.begun >= due, 120)  # type: ignore[misc]  # mypy: no default
         _decide(gateway, log, **said)
 
 

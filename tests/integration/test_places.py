@@ -256,7 +256,7 @@ def test_the_sdk_streams_a_tool_call(place: Place) -> None:
         max_tokens=40,
         temperature=0,
         stream=True,
-    )  # type: ignore[call-overload]
+    )  # type: ignore[call-overload]  # plain dicts for the SDK's own types
     calls = [call for part in stream for one in part.choices for call in one.delta.tool_calls or ()]
     assert calls[0].function.name == "weather"
     arguments = "".join(call.function.arguments or "" for call in calls)

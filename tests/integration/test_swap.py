@@ -61,7 +61,7 @@ def test_real_adapters_published_under_load_each_say_what_they_say_alone(
             make_adapter(vllm.model, vllm.adapters, new, seed=number + 1)
             more = {"canary": new, "share_percent": 50}
             decide(placed, log, 2 * number, old, more)
-            until(lambda: sum(one.done() for one in under_way) > share * 2 // 3, 120)  # noqa: B023
+            until(lambda: sum(one.done() for one in under_way) > share * 2 // 3, 120)  # noqa: B023 (at once)
             decide(placed, log, 2 * number + 1, new, {})
             asked += [one.result() for one in under_way]
         alone = {(who, said): say_alone(vllm, who, said) for who in ADAPTERS for said in QUESTIONS}

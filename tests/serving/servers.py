@@ -25,7 +25,7 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         ends = time.monotonic() + 1
-        while self.server_state.tasks and time.monotonic() < ends:  # noqa: ASYNC110
+        while self.server_state.tasks and time.monotonic() < ends:  # noqa: ASYNC110 (no event tells)
             await asyncio.sleep(0.005)
         for task in self.server_state.tasks:
             task.cancel()

@@ -36,7 +36,7 @@ class Told:
     fetched: list[str] = field(default_factory=list)
 
 
-class _ToldFiles(LocalFileSystem):  # type: ignore[misc]
+class _ToldFiles(LocalFileSystem):  # type: ignore[misc]  # fsspec ships no types
     protocol = "told"
     cachable = False
 

@@ -152,7 +152,7 @@ async def test_one_seed_does_not_make_two_samples_the_same() -> None:
     fake = Fake()
     await told(compare(fake), ask("samples", seed=7))
     assert sorted(body["seed"] for _, body in fake.asked) == [7, 8]
-    assert sorted(one.parameters["seed"] for one in fake.kept) == [7, 8]  # type: ignore[type-var]
+    assert sorted(one.parameters["seed"] for one in fake.kept) == [7, 8]  # type: ignore[type-var]  # JSON
     await told(compare(fake), ask("samples"))
     assert all("seed" not in body for _, body in fake.asked[2:])
 

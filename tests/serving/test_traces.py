@@ -227,7 +227,7 @@ def test_a_collector_that_is_away_costs_no_answer_and_ends_no_process(
 
     async def silent(scope: Scope, receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"  # a server can do without the other kinds
-        while not ended.is_set():  # noqa: ASYNC110
+        while not ended.is_set():  # noqa: ASYNC110 (set by a thread)
             await anyio.sleep(0.01)
 
     with ExitStack() as outer:

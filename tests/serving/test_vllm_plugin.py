@@ -90,7 +90,7 @@ async def test_the_resolver_learns_the_engines_highest_rank(
     assert isinstance(found, StoreResolver)
     assert await found.resolve_lora("tiny", "model-v2")
     # The part of vLLM's that is read; a whole one takes a model.
-    EngineLimits(SimpleNamespace(lora_config=SimpleNamespace(max_lora_rank=16)))  # type: ignore[arg-type]
+    EngineLimits(SimpleNamespace(lora_config=SimpleNamespace(max_lora_rank=16)))  # type: ignore[arg-type]  # all it reads
     with pytest.raises(VLLMUnprocessableEntityError, match="its rank is 32; this engine takes 16"):
         await found.resolve_lora("tiny", "model-v2")
 
