@@ -1,21 +1,14 @@
 """The routes: HTTP in, HTTP out. Knows nothing of how an answer comes about."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feedback.events import BASE
 from serving.apis import CHAT, TEXT, Api, Part
@@ -31,24 +24,17 @@ from serving.ask import (
 from serving.chat import FEEDBACK_TOKEN, Chat
 from serving.compare import COMPARED, Compare
 from serving.door import Caller, Door
-from serving.errors import Forbidden, NoSplit, ServingError
-from serving.metrics import CONTENT_TYPE, Metrics
-from serving.openapi import document
+from serving.errors import Forbidden
+from serving.metrics import Metrics
+from serving.paths import Handler, Paths, replying
 from serving.rater import TOKEN_HEADER
+from serving.state import Engine, State
 from serving.table import Table
 from serving.verdicts import KEY_HEADER, Verdicts
-from serving.wire import Answer, json_response, read_body, respond
+from serving.wire import Answer, json_response, read_body, read_headers
 
 ADAPTER_HEADER = "x-thumbwheel-adapter"
 COMPLETION_HEADER = "x-thumbwheel-completion"
-_SCRIPT = Path(__file__).with_name("thumbwheel.js")
-_SCRIPT_SECONDS = 3600  # for so long a browser need not ask for it again
-
-
-class Engine(Protocol):
-    async def check(self) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -69,25 +55,17 @@ class Parts:
     more_metrics: Callable[[], Awaitable[bytes]] | None = None  # of the server that we live in
 
 
-def build(parts: Parts) -> Starlette:
-    handlers = dict.fromkeys((ServingError, HTTPException, Exception), respond)
-    routes = [
-        *(Route(api.path, _Asked(parts, api), methods=["POST"]) for api in (CHAT, TEXT)),
-        *_of_verdicts(parts),
-        *_of_state(parts),
-    ]
+def build(parts: Parts) -> ASGIApp:
+    paths = Paths(handlers(parts), parts.engine.close)
+    return _with_cors(paths, parts.origins) if parts.origins else paths
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        await parts.engine.close()
 
-    return Starlette(
-        routes=routes,
-        exception_handlers=handlers,
-        middleware=_cors(parts.origins),
-        lifespan=lifespan,
+def handlers(parts: Parts) -> dict[str, Handler]:
+    asked = {api.path: Handler("POST", _Asked(parts, api)) for api in (CHAT, TEXT)}
+    state = State(
+        parts.name, parts.door, parts.engine, parts.table, parts.metrics, parts.more_metrics
     )
+    return asked | _of_verdicts(parts) | state.handlers()
 
 
 @dataclass(frozen=True)
@@ -98,10 +76,10 @@ class _Asked:
     api: Api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parts, request = self.parts, Request(scope, receive)
-        caller = parts.door.caller(request.headers, "chat")
-        raw = await read_body(request, parts.max_body_bytes)
-        ask = read_ask(self.api, raw, request.headers, perf_counter(), caller.app)
+        parts, headers = self.parts, read_headers(scope)
+        caller = parts.door.caller(headers, "chat")
+        raw = await read_body(receive, parts.max_body_bytes)
+        ask = read_ask(self.api, raw, headers, perf_counter(), caller.app)
         self._check(ask, caller)
         with parts.door.one_more(caller, ask.user):
             answer = (parts.compare if ask.compare else parts.chat).answer(ask)
@@ -126,84 +104,30 @@ class _Asked:
         return headers | {ADAPTER_HEADER: adapter}
 
 
-def _of_verdicts(parts: Parts) -> list[Route]:
+def _of_verdicts(parts: Parts) -> dict[str, Handler]:
     Accept = Callable[[dict[str, Any], Mapping[str, str]], Awaitable[str]]
 
-    def accepting(path: str, accept: Accept) -> Route:
-        async def post(request: Request) -> Response:
-            body = read_object(await read_body(request, parts.max_body_bytes))
-            key = await accept(body, request.headers)
+    def accepting(accept: Accept) -> Handler:
+        async def reply(headers: Mapping[str, str], receive: Receive) -> Response:
+            body = read_object(await read_body(receive, parts.max_body_bytes))
+            key = await accept(body, headers)
             return json_response({"id": key, "status": "accepted"}, HTTPStatus.ACCEPTED)
 
-        return Route(path, post, methods=["POST"])
+        return replying("POST", reply)
 
-    async def script(_: Request) -> Response:
-        headers = {"cache-control": f"max-age={_SCRIPT_SECONDS}"}
-        return Response(_SCRIPT.read_bytes(), media_type="text/javascript", headers=headers)
-
-    return [
-        accepting("/v1/feedback", parts.verdicts.accept),
-        accepting("/v1/comparisons", parts.verdicts.accept_comparison),
-        Route("/thumbwheel.js", script),
-    ]
-
-
-def _of_state(parts: Parts) -> list[Route]:
-    async def models(request: Request) -> Response:
-        parts.door.caller(request.headers, "chat")
-        names = [parts.name, *_adapters(parts.table)]
-        cards = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "thumbwheel"}
-            for name in names
-        ]
-        return json_response({"object": "list", "data": cards})
-
-    async def healthz(_: Request) -> Response:
-        return json_response({"status": "alive"})
-
-    async def readyz(_: Request) -> Response:
-        split = parts.table.current()
-        await parts.engine.check()
-        return json_response({"status": "ready", "split_revision": split.revision})
-
-    async def metrics(_: Request) -> Response:
-        page = parts.metrics.page()
-        if parts.more_metrics:
-            page += await parts.more_metrics()
-        return Response(page, media_type=CONTENT_TYPE)
-
-    async def openapi(_: Request) -> Response:
-        return json_response(document(parts.name))
-
-    routes = {
-        "/v1/models": models,
-        "/healthz": healthz,
-        "/readyz": readyz,
-        "/metrics": metrics,
-        "/openapi.json": openapi,
+    return {
+        "/v1/feedback": accepting(parts.verdicts.accept),
+        "/v1/comparisons": accepting(parts.verdicts.accept_comparison),
     }
-    return [Route(path, get) for path, get in routes.items()]
 
 
-def _cors(origins: tuple[str, ...]) -> list[Middleware]:
-    if not origins:
-        return []
+def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
     ours = [COMPLETION_HEADER, TOKEN_HEADER, ADAPTER_HEADER, COMPARE_HEADER]
     asked = ["authorization", "content-type", KEY_HEADER, TOKEN_HEADER, USER_HEADER]
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=[*asked, CONVERSATION_HEADER, COMPARE_HEADER],
-            expose_headers=[*ours, "retry-after"],
-        )
-    ]
-
-
-def _adapters(table: Table) -> list[str]:
-    try:
-        split = table.current()
-    except NoSplit:
-        return []
-    return [name for name in (split.stable, split.canary) if name and name != BASE]
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=[*asked, CONVERSATION_HEADER, COMPARE_HEADER],
+        expose_headers=[*ours, "retry-after"],
+    )

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from asyncio import CancelledError
+from asyncio import CancelledError, get_running_loop
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -86,6 +86,8 @@ class Chat:
     async def answer(self, ask: Ask, arm: Arm | None = None) -> AsyncGenerator[list[Part]]:
         """The answer in batches of parts. However they end, they are remembered before that.
 
+        Whoever took a whole answer need not take more.
+
         Take the first batch before you begin to respond: until then an error has a status.
         """
         user = pseudonym(self.secret, ask.person or new_request_id())
@@ -97,6 +99,8 @@ class Chat:
                 batch[0][FEEDBACK_TOKEN] = self._token(turn, batch[0]["id"])
                 while batch:
                     shown = [turn.take(part) for part in batch]
+                    if not ask.streams:
+                        self._end(turn, "ok")
                     with turn.away:
                         yield shown
                     with turn.away:
@@ -163,18 +167,27 @@ class Chat:
     def _recorded(self, turn: Turn) -> Iterator[None]:
         try:
             yield
-            turn.end("ok")
+            self._end(turn, "ok")
         except (GeneratorExit, CancelledError):
-            turn.end("client_closed", "client closed")
+            self._end(turn, "client_closed", "client closed")
             raise
         except ServingError as error:
-            turn.end(error.outcome, str(error))
             turn.engine_failed = isinstance(error, EngineError) and error.status >= 500
+            self._end(turn, error.outcome, str(error))
             raise
-        finally:
+        except Exception:
+            self._end(turn, "failed")
+            raise
+
+    def _end(self, turn: Turn, outcome: str, error: str | None = None) -> None:
+        """Whatever comes after its end changes nothing."""
+        if turn.outcome is None:
+            turn.outcome, turn.error = outcome, error
             total_seconds = perf_counter() - turn.ask.started
             self._remember(turn, total_seconds)
-            self._count(turn, total_seconds)
+            # The reader need not wait for that.
+            own_seconds = total_seconds - turn.away.seconds
+            get_running_loop().call_soon(self._count, turn, outcome, total_seconds, own_seconds)
 
     def _remember(self, turn: Turn, total_seconds: float) -> None:
         """Whatever goes wrong, the user still gets the answer; it only cannot be rated."""
@@ -197,15 +210,15 @@ class Chat:
         key, value = group_of(completion.id), encode(completion)
         return self.spool.append_soon(COMPLETIONS.name, key, value)
 
-    def _count(self, turn: Turn, total_seconds: float) -> None:
+    def _count(self, turn: Turn, outcome: str, total_seconds: float, own_seconds: float) -> None:
         # Callers can name any number of adapters that there are not: no label for those.
         known = turn.chosen and (turn.answered or turn.chosen.revision is not None)
         adapter = turn.chosen.adapter if turn.chosen and known else NO_ADAPTER
-        self.metrics.requests.labels(adapter, turn.outcome).inc()
+        self.metrics.requests.labels(adapter, outcome).inc()
         if turn.answered:
-            self.metrics.answered(adapter, turn.outcome).count(
+            self.metrics.answered(adapter, outcome).count(
                 total_seconds=total_seconds,
-                own_seconds=total_seconds - turn.away.seconds,
+                own_seconds=own_seconds,
                 first_seconds=turn.first_seconds if turn.ask.streams else None,
                 tokens=turn.tokens,
             )

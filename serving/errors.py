@@ -9,6 +9,8 @@ ServingError
 │   └── Forbidden 403       it holds, but not for this
 ├── TooMany 429             more than this caller, or all together, may ask
 ├── UnknownModel 404        nothing is served under this name
+├── NoSuchPath 404
+├── NoSuchMethod 405
 ├── NoSplit 503             nobody has said yet who gets what
 ├── NotStored 503           a verdict could not be made durable
 └── EngineError
@@ -83,6 +85,18 @@ class UnknownModel(ServingError):
     outcome = "unknown_model"
 
 
+class NoSuchPath(ServingError):
+    status, type, code = 404, "invalid_request_error", 404
+
+
+class NoSuchMethod(ServingError):
+    status, type, code = 405, "invalid_request_error", 405
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
 class NoSplit(ServingError):
     status, code, outcome = 503, "no_split", "no_split"
 
@@ -141,6 +155,8 @@ def error_body(
 
 
 def headers_of(error: ServingError) -> dict[str, str]:
+    if isinstance(error, NoSuchMethod):
+        return {"allow": error.allowed}
     if error.retry_after_seconds is None:
         return {}
     return {"retry-after": str(ceil(error.retry_after_seconds))}

@@ -3,7 +3,7 @@
 Knows nothing of vLLM but that it is an ASGI app, and nothing of splits.
 """
 
-from asyncio import Event, Queue, QueueEmpty, create_task, get_running_loop, timeout_at, wait
+from asyncio import Event, Future, ensure_future, get_running_loop, timeout_at, wait
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from serving.parts import refusal, streamed, whole
 from serving.turn import Headers
 
 MOST_BLOCKS = 64  # that a slow reader has not taken yet; then vLLM waits
+_HANG_UP_SECONDS = 1.0  # for vLLM to end what nobody reads
 
 
 class Inside:
@@ -93,71 +94,63 @@ class _Call:
         self._work = app(scope, self._receive, self._send)
         self._body: bytes | None = body
         self._patience = patience
-        self._said: Queue[int | bytes | None] = Queue(MOST_BLOCKS)  # None is the end
-        self._left = Event()
+        self._status: int | None = None
+        self._blocks: list[bytes] = []  # that nobody took yet
+        self._sign: Future[None] | None = None  # whoever waits for one
+        self._taken, self._left = Event(), Event()
 
     async def __aenter__(self) -> Self:
         self._until = get_running_loop().time() + self._patience.answer_seconds
-        self._task = create_task(self._run())
+        self._task = ensure_future(self._work)
+        self._task.add_done_callback(self._gives_sign)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._left.set()
         if not self._task.done():
+            self._left.set()
+            # Cancelled at once, vLLM's own would go on with the answer and nobody could stop it.
+            await wait([self._task], timeout=_HANG_UP_SECONDS)
             self._task.cancel()
             await wait([self._task])
         if not self._task.cancelled():
             self._task.exception()  # looked at, or asyncio complains of it
 
     async def status(self) -> int:
-        status = await self._next()
-        if not isinstance(status, int):
+        while self._status is None and not self._task.done():
+            await self._next_sign()
+        if self._status is None:
             raise EngineAway("the engine ended before it answered")
-        return status
+        return self._status
 
     async def all(self) -> bytes:
         return b"".join([block async for block in self.blocks()])
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """What was said meanwhile comes as one."""
-        while isinstance(block := await self._next(), bytes):
-            ended = False
-            blocks = [block]
-            try:
-                while not ended:
-                    more = self._said.get_nowait()
-                    ended = not isinstance(more, bytes)
-                    if isinstance(more, bytes):
-                        blocks.append(more)
-            except QueueEmpty:
-                pass
-            yield b"".join(blocks)
-            if ended:
-                break
-        self._check()
+        while self._blocks or not self._task.done():
+            if self._blocks:
+                said, self._blocks = b"".join(self._blocks), []
+                self._taken.set()
+                yield said
+            else:
+                await self._next_sign()
+        if error := self._task.exception():  # then its words are no answer
+            raise BadAnswer(f"the engine failed: {type(error).__name__}") from error
 
-    async def _next(self) -> int | bytes | None:
-        now = get_running_loop().time()
+    async def _next_sign(self) -> None:
+        loop = get_running_loop()
+        self._sign = loop.create_future()
         try:
-            async with timeout_at(min(self._until, now + self._patience.silence_seconds)):
-                return await self._said.get()
+            async with timeout_at(min(self._until, loop.time() + self._patience.silence_seconds)):
+                await self._sign
         except TimeoutError as error:
-            if get_running_loop().time() >= self._until:
+            if loop.time() >= self._until:
                 raise AnswerTooLong("the answer took longer than any may") from error
             raise EngineSlow("the engine said nothing for too long") from error
 
-    def _check(self) -> None:
-        """Did the app fail? Then its words are no answer."""
-        error = self._task.exception() if self._task.done() else None
-        if error:
-            raise BadAnswer(f"the engine failed: {type(error).__name__}") from error
-
-    async def _run(self) -> None:
-        try:
-            await self._work
-        finally:
-            if not self._left.is_set():
-                await self._said.put(None)
+    def _gives_sign(self, *_: object) -> None:
+        if self._sign and not self._sign.done():
+            self._sign.set_result(None)
 
     async def _receive(self) -> Message:
         body, self._body = self._body, None
@@ -168,6 +161,10 @@ class _Call:
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            await self._said.put(message["status"])
+            self._status = message["status"]
         elif body := message.get("body"):
-            await self._said.put(body)
+            self._blocks.append(body)
+        self._gives_sign()
+        while len(self._blocks) >= MOST_BLOCKS and not self._left.is_set():
+            self._taken.clear()
+            await self._taken.wait()

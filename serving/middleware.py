@@ -3,20 +3,19 @@
 What is ours is answered here, with vLLM's app as the engine; all else goes on to vLLM.
 """
 
+from collections.abc import KeysView
 from contextlib import ExitStack
 from dataclasses import replace
 
-from starlette.requests import HTTPConnection, Request
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feedback.begin import settings_told
-from serving.api import Parts, build
+from serving.api import Parts, build, handlers
 from serving.engine import Patience
 from serving.errors import ServingError
 from serving.inside import Inside
 from serving.settings import Settings
-from serving.wire import respond
+from serving.wire import error_response, read_headers
 from serving.wiring import wire
 
 # For probes. The rest of vLLM's paths takes a key for admin where there are keys.
@@ -27,13 +26,13 @@ class Middleware:
     def __init__(self, app: ASGIApp, settings: Settings | None = None) -> None:
         self._vllm, self._settings = app, settings
         self._parts: Parts | None = None
-        self._paths = frozenset[str]()
+        self._paths: KeysView[str] = {}.keys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] in self._paths:
-            await self._ours(dict(scope), receive, send)  # it writes its own name into it
+            await self._ours(scope, receive, send)
         elif refused := self._refused(scope):
             await _refuse(refused, scope, receive, send)
         else:
@@ -57,16 +56,13 @@ class Middleware:
             inside = Inside(self._vllm, scope, settings.name, patience=patience, key=key)
             parts = wire(settings, [inside], until_the_end)
         self._parts = replace(parts, more_metrics=lambda: inside.get("/metrics"))
-        self._ours = build(self._parts)
-        self._paths = frozenset(
-            route.path for route in self._ours.routes if isinstance(route, Route)
-        )
+        self._ours, self._paths = build(self._parts), handlers(self._parts).keys()
 
     def _refused(self, scope: Scope) -> ServingError | None:
         if self._parts is None or scope["path"] in OPEN:
             return None
         try:
-            self._parts.door.caller(HTTPConnection(scope).headers, "admin")
+            self._parts.door.caller(read_headers(scope), "admin")
         except ServingError as error:
             return error
         return None
@@ -76,4 +72,4 @@ async def _refuse(error: ServingError, scope: Scope, receive: Receive, send: Sen
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})  # against the policy
     else:
-        await (await respond(Request(scope), error))(scope, receive, send)
+        await error_response(error)(scope, receive, send)

@@ -83,7 +83,7 @@ class Turn:
     away: Away
     chosen: Chosen | None = None
     first_seconds: float | None = None  # until the first part came
-    outcome: str = "failed"  # its name in the metrics
+    outcome: str | None = None  # its name in the metrics, once it has ended
     error: str | None = None
     engine_failed: bool = False
     headers: Headers = ()  # for the engine: whose trace it is part of
@@ -99,9 +99,6 @@ class Turn:
         for said in part["choices"]:
             self._choices.setdefault(said["index"], _Choice()).take(self.ask.api, said)
         return self.ask.hide(part)
-
-    def end(self, outcome: str, error: str | None = None) -> None:
-        self.outcome, self.error = outcome, error
 
     @property
     def tokens(self) -> dict[str, int]:

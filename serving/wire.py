@@ -3,14 +3,12 @@
 Knows nothing of what is said in them.
 """
 
-from asyncio import CancelledError, Task, create_task, current_task
+from asyncio import CancelledError, Task, create_task, current_task, get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
 from pydantic_core import to_json
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +16,7 @@ from serving.apis import Part
 from serving.errors import BadRequest, ServingError, TooLarge, body_of, error_body, headers_of
 
 _JSON = "application/json"
+_LISTEN_SECONDS = 0.002
 # Proxies on the way must hand on each event as it comes.
 _STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -42,29 +41,19 @@ class Answer:
         self._parts, self._streams, self._headers = parts, streams, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        speaking, listening = current_task(), create_task(_hung_up(receive))
-        assert speaking is not None
-
-        def give_up(listened: Task[None]) -> None:
-            if not listened.cancelled():
-                speaking.cancel()
-
-        listening.add_done_callback(give_up)
+        listener = _Listener(receive)
         try:
             async with aclosing(self._parts):
                 await (self._stream(send) if self._streams else self._whole(send))
         except CancelledError:
-            if not listening.done() or listening.cancelled():
+            if not listener.heard:
                 raise  # not by the reader: the server ends
-            speaking.uncancel()
+            listener.speaking.uncancel()
         finally:
-            listening.remove_done_callback(give_up)
-            listening.cancel()
+            listener.stop()
 
     async def _whole(self, send: Send) -> None:
         (first,) = await anext(self._parts)
-        async for _ in self._parts:  # no more comes; at its end it is remembered
-            pass
         body = to_json(first)
         length = {"content-type": _JSON, "content-length": str(len(body))}
         await _start(send, length | self._headers(first))
@@ -96,9 +85,31 @@ def _events(batch: list[Part]) -> bytes:
     return b"".join([b"data: %s\n\n" % to_json(part) for part in batch])
 
 
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Listener:
+    """Ends the task that makes it when its reader hangs up."""
+
+    def __init__(self, receive: Receive) -> None:
+        speaking = current_task()
+        assert speaking is not None
+        self.speaking, self.heard = speaking, False
+        self._receive = receive
+        self._listening: Task[None] | None = None
+        # While the engine works: before that it would only keep the engine waiting.
+        self._soon = get_running_loop().call_later(_LISTEN_SECONDS, self._listen)
+
+    def stop(self) -> None:
+        self._soon.cancel()
+        if self._listening:
+            self._listening.cancel()
+
+    def _listen(self) -> None:
+        self._listening = create_task(self._hung_up())
+
+    async def _hung_up(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.heard = True
+        self.speaking.cancel()
 
 
 def json_response(
@@ -107,24 +118,27 @@ def json_response(
     return Response(to_json(body), status, headers, media_type=_JSON)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    body = bytearray()
-    try:
-        async for block in request.stream():
-            body += block
-            if len(body) > max_bytes:
-                raise TooLarge(f"the body has more than {max_bytes} bytes, the most that is read")
-    except ClientDisconnect as error:  # nobody is there to hear it
-        raise BadRequest("the body broke off") from error
+def read_headers(scope: Scope) -> dict[str, str]:
+    """Their names in lower case. Of those that come twice the first holds."""
+    raw = reversed(scope["headers"])
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+
+
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":  # nobody is there to hear it
+            raise BadRequest("the body broke off")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > max_bytes:
+            raise TooLarge(f"the body has more than {max_bytes} bytes, the most that is read")
     return bytes(body)
 
 
-async def respond(_: Request, error: Exception) -> Response:
+def error_response(error: Exception) -> Response:
     """The one place where an error becomes a response."""
     if isinstance(error, ServingError):
         return json_response(body_of(error), error.status, headers_of(error))
-    if isinstance(error, HTTPException):  # the framework's own: no such path, no such method
-        body = error_body(error.detail, "invalid_request_error", code=error.status_code)
-        return json_response(body, error.status_code, error.headers)
-    # Our own fault: the server logs it with its traceback.
     return json_response(error_body("internal error", "server_error"), 500)

@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import openai
@@ -237,6 +239,18 @@ def test_whoever_hangs_up_stops_the_engine(place: Place) -> None:
     assert found.answer_tokens and found.answer_tokens < 400
     until(lambda: place.engine_metric("vllm:num_requests_running") == 0, 20)
     assert place.engine_metric("vllm:generation_tokens_total") - made < 400
+
+
+def test_whoever_hangs_up_on_a_whole_answer_stops_the_engine(place: Place) -> None:
+    made = place.engine_metric("vllm:generation_tokens_total")
+    body = {"model": "base", "messages": SAY, "max_tokens": 450, "ignore_eos": True}
+    caller = HTTPConnection(urlsplit(place.url).netloc)
+    headers = {"content-type": "application/json"}
+    caller.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+    until(lambda: place.engine_metric("vllm:num_requests_running") == 1, 20)
+    caller.close()
+    until(lambda: place.engine_metric("vllm:num_requests_running") == 0, 20)
+    assert place.engine_metric("vllm:generation_tokens_total") - made < 450
 
 
 def test_a_page_rates_with_its_token_alone(place: Place) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from feedback.events import VERDICT_KINDS, Completion, Event, decode, encode
 from feedback.log import Log, read_all
@@ -54,7 +54,7 @@ def split(revision: int = 1, stable: str = "model-v1", **more: Any) -> Split:
     )
 
 
-def gateway_app(settings: Settings, until_the_end: ExitStack) -> Starlette:
+def gateway_app(settings: Settings, until_the_end: ExitStack) -> ASGIApp:
     return build(wire(settings, over_http(settings), until_the_end))
 
 

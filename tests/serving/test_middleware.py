@@ -133,6 +133,7 @@ async def test_with_keys_no_socket_leads_past_the_door(
 async def test_one_page_has_the_numbers_of_both(inside: Started) -> None:
     async with inside() as http:
         await chat(http)
+        await checkpoint()  # it is counted right after it is sent
         page = (await http.get("/metrics")).text.splitlines()
     assert "vllm:num_requests_running 0.0" in page
     requests = 'thumbwheel_serving_requests_total{adapter="model-v1",outcome="ok"} 1.0'

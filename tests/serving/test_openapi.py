@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.routing import Route
 
 from serving.apis import CHAT, TEXT
 from serving.ask import read_ask
 from serving.errors import TooMany, body_of
 from serving.form import read_comparison, read_form
 from serving.openapi import document
+from serving.paths import Paths
 from tests.serving.gateway import Gateway, gateway_app, settings_for
 
 DOCUMENT = document("model")
@@ -43,8 +43,8 @@ def examples(path: str) -> list[Any]:
 def test_every_path_is_in_it_with_its_methods(tmp_path: Path) -> None:
     with ExitStack() as until_the_end:
         app = gateway_app(settings_for(tmp_path, "http://x"), until_the_end)
-    routes = [one for one in app.routes if isinstance(one, Route) and one.path not in UNTOLD]
-    found = {(one.path, name) for one in routes for name in one.methods or () if name != "HEAD"}
+    assert isinstance(app, Paths)
+    found = {(path, one.method) for path, one in app.handlers.items() if path not in UNTOLD}
     assert {(path, method.upper()) for path, method, _ in operations()} == found
 
 
