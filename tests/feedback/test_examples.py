@@ -62,7 +62,7 @@ def test_the_digest_names_the_rows(tmp_path: Path) -> None:
     assert examples.digest([row("a")]) != examples.digest([row("a", False)])
 
 
-@settings(max_examples=50, deadline=None)  # each example is a file
+@settings(max_examples=30, deadline=None)  # each example is a file
 @given(completions())
 def test_whatever_the_log_may_hold_an_example_can(served: Completion) -> None:
     rows = settled(served, thumb(True, of=served.id).model_copy(update={"at": served.at}))

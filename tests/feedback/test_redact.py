@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from feedback.redact import KINDS, Kind, common
 
-LENGTH = 200_000
+LENGTH = 50_000
 
 PERSONAL = [
     ("mail <ann.b+c@mail.example.co.uk>, thanks", "mail <[email]>, thanks"),
@@ -70,7 +70,7 @@ ORDINARY = [
     *("d41d8cd98f00b204e9800998ecf8427e", "0123456789abcdef", "Phys. Rev. 12 (2020) 1234-1245"),
     *("@ann", "a @ b.com", "3@4.50", "x = a@b.T", "user@localhost", "[email] [ip]", ""),
 ]
-# Each would take hours where the time grows with the square of the length.
+# Each would take minutes where the time grows with the square of the length.
 NOTHING = [
     *("a", "a.", "a@", "@", "a-", "'", ".", "\xe9", "a@b.c@", "1 ", "0", "0 ", "(0", "+1", "+49 "),
     *("4 ", "411111", "5112 ", "ab12 ", "DE88", "DE88 ", "1.", "1.1.1.1.", ":", "f000:g", "555-"),

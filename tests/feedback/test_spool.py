@@ -17,6 +17,8 @@ from feedback.log_sqlite import SqliteLog
 from feedback.spool import Pace, Spool
 from feedback.spool_file import SpoolFile, encode, locked
 
+SOON = Pace(retry_seconds=0.02)
+
 
 class FlakyLog(SqliteLog):
     """A log that is away until told otherwise."""
@@ -48,7 +50,7 @@ def test_records_reach_the_log_in_order(tmp_path: Path) -> None:
 
 def test_while_the_log_is_away_records_wait_and_then_follow_in_order(tmp_path: Path) -> None:
     log = FlakyLog(tmp_path / "log.db")
-    spool = Spool(tmp_path / "spool", log)
+    spool = Spool(tmp_path / "spool", log, pace=SOON)
     spool.append("verdicts", "a", b"first")
     spool.append_soon("completions", "b", b"second")
     assert log.end("verdicts") == {0: 0}
@@ -131,7 +133,7 @@ def test_a_left_file_that_cannot_be_read_keeps_no_other_from_the_log(tmp_path: P
     log.away = False
     broken = tmp_path / "spool" / "00000000.spool"
     broken.mkdir()
-    spool = Spool(tmp_path / "spool", log)
+    spool = Spool(tmp_path / "spool", log, pace=SOON)
     for own in (b"one", b"two"):
         spool.append_soon("completions", "k", own)
         until(lambda: spool.waiting_bytes == 0)
@@ -162,7 +164,7 @@ def test_after_an_error_that_nobody_foresaw_it_goes_on_where_it_was(tmp_path: Pa
     earlier.close()
     flaky.close()
     log = FaultyLog(tmp_path / "log.db")
-    spool = Spool(tmp_path / "spool", log)
+    spool = Spool(tmp_path / "spool", log, pace=SOON)
     until(lambda: log.end("completions") == {0: 100})
     spool.append_soon("completions", "k", b"own")
     spool.close()
@@ -193,6 +195,9 @@ spool.close()
     log.close()
 
 
+TRIP_SECONDS = 0.1
+
+
 class SlowLog(SqliteLog):
     """Takes its time for each trip, and counts them."""
 
@@ -200,7 +205,7 @@ class SlowLog(SqliteLog):
 
     def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
         self.trips += 1
-        time.sleep(0.3)
+        time.sleep(TRIP_SECONDS)
         return super().append_all(items)
 
 
@@ -214,7 +219,7 @@ def test_nobody_waits_for_a_slow_log_and_many_share_a_trip(tmp_path: Path) -> No
             one.result()
         waited = time.monotonic() - began
     assert spool.waiting_bytes > 0  # they were answered before the log had them
-    assert waited < 40 * 0.3
+    assert waited < 40 * TRIP_SECONDS
     spool.close()
     assert sorted(int(r.value) for r in log.read("verdicts", 0, 0)) == list(range(40))
     assert log.trips < 20
@@ -235,14 +240,14 @@ class HeldLog(SqliteLog):
 
 def test_while_the_log_takes_too_long_only_the_first_waits_for_it(tmp_path: Path) -> None:
     log = HeldLog(tmp_path / "log.db")
-    spool = Spool(tmp_path / "spool", log, pace=Pace(patience_seconds=1.0))
+    spool = Spool(tmp_path / "spool", log, pace=Pace(patience_seconds=0.3))
     began = time.monotonic()
     for number in range(20):
         spool.append("verdicts", "k", b"%d" % number)
     waited = time.monotonic() - began
     log.go.set()
     spool.close()
-    assert waited < 20 * 1.0 / 2
+    assert waited < 20 * 0.3 / 2
     assert [int(r.value) for r in log.read("verdicts", 0, 0)] == list(range(20))
     log.close()
 
@@ -254,7 +259,9 @@ def test_where_too_much_waits_completions_are_shed_and_verdicts_never(tmp_path: 
     spool.append("verdicts", "k", b"kept")
     assert kept == [True] * 4 + [False] * 6
     spool.close()
-    again = Spool(tmp_path / "spool", log, max_bytes=5_000)  # what a run that died left counts too
+    again = Spool(
+        tmp_path / "spool", log, max_bytes=5_000, pace=SOON
+    )  # what a run that died left counts too
     assert not again.append_soon("completions", "k", b"x")
     log.away = False
     until(lambda: again.waiting_bytes == 0)

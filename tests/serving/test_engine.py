@@ -93,8 +93,12 @@ async def test_nobody_there_is_away() -> None:
 
 
 async def test_silence_is_slow() -> None:
-    with served(saying(PART, b"", pause_seconds=1.5)) as url, pytest.raises(EngineSlow):
-        await answer(url, "base")
+    with served(saying(PART, b"", pause_seconds=1.5)) as url:
+        engine = engine_at(url, Patience(silence_seconds=0.1, answer_seconds=5))
+        with pytest.raises(EngineSlow):
+            async for batch in engine.answer(CHAT, "base", BODY, "r"):
+                assert [part["id"] for part in batch] == ["chatcmpl-r"]
+        await engine.close()
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,7 @@ async def test_a_reader_who_stops_closes_the_request() -> None:
         await anext(parts)
         await parts.aclose()
         await anyio.to_thread.run_sync(until, lambda: scripted.left == 1)
+        scripted.word_seconds = 0.0
         # Its connection is free again: there is only one.
         assert await anext(engine.answer(CHAT, "model-v1", BODY | {"stream": False}, "r2"))
         await engine.close()

@@ -115,6 +115,7 @@ class RefusedLog(SqliteLog):
         return super().read(topic, partition, start, limit)
 
 
+@pytest.mark.integration  # half a second before each try
 def test_a_log_that_is_refused_is_told_until_it_is_mended(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

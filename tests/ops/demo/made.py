@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 
 from feedback.events import BASE, Completion, Thumb
@@ -84,6 +85,12 @@ class Demo:
         up = liked != (self.random.random() < 0.1)
         self.accepted.append(Accepted(said.id, up))
         self.examples.append(example(said, up))
+
+
+@cache
+def told() -> Record:
+    """What is known of such a demo; made once, as it is only read."""
+    return Demo().record()
 
 
 def completion(

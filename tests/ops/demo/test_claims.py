@@ -7,12 +7,12 @@ import pytest
 from ops.demo.claims import claims
 from ops.demo.diary import Accepted
 from ops.demo.findings import Record
-from tests.ops.demo.made import Demo
+from tests.ops.demo.made import told
 
 
 @pytest.fixture(scope="module")
 def record() -> Record:
-    return Demo().record()
+    return told()
 
 
 def failed(record: Record) -> list[str]:

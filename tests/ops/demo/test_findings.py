@@ -5,7 +5,7 @@ from random import Random
 
 from ops.demo.findings import Record, judged, lines
 from ops.evidence import Thumbs
-from tests.ops.demo.made import Demo, completion, example, manifest
+from tests.ops.demo.made import completion, example, manifest, told
 
 
 def test_an_adapter_is_told_by_its_own_answers_and_thumbs() -> None:
@@ -47,7 +47,7 @@ def test_an_answer_cut_at_its_token_limit_has_not_ended() -> None:
 
 
 def test_each_adapter_has_its_fate_and_a_blank_has_no_line() -> None:
-    record = Demo().record()
+    record = told()
     blank = manifest("model-v0").model_copy(update={"gates": ()})
     found = lines(replace(record, manifests=[blank, *record.manifests]))
     assert {line.adapter: line.fate for line in found} == {

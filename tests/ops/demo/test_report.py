@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from ops.demo.findings import Record
-from ops.demo.plot import draw
 from ops.demo.report import render
-from tests.ops.demo.made import Demo
+from tests.ops.demo.made import told
 
 
 def test_the_report_has_every_adapter_and_every_move() -> None:
-    report = render(Demo().record(), "demo-report.png")
+    report = render(told(), "demo-report.png")
     assert "All 5 things that the demo is to show have happened." in report
     assert "![How the liked rate grew](demo-report.png)" in report
     assert "| model-v3 | withdrawn (sabotaged) |" in report
@@ -18,12 +17,12 @@ def test_the_report_has_every_adapter_and_every_move() -> None:
 
 
 def test_a_bar_in_a_reason_does_not_break_the_table() -> None:
-    rows = [line for line in render(Demo().record(), "p.png").splitlines() if line[:1] == "|"]
+    rows = [line for line in render(told(), "p.png").splitlines() if line[:1] == "|"]
     assert {row.count("|") for row in rows} == {7, 10}
 
 
 def test_what_was_not_shown_is_said_first() -> None:
-    report = render(Record(splits=Demo().record().splits[:1]), "p.png")
+    report = render(Record(splits=told().splits[:1]), "p.png")
     assert report.splitlines()[2].startswith("Not shown, of 5 things: 2 rounds")
 
 
@@ -32,10 +31,14 @@ def test_a_demo_that_never_came_up_has_a_report_too() -> None:
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
-    draw(Demo().record(), tmp_path / "plot.png")
+    from ops.demo.plot import draw  # takes most of a second, and the other tests do without
+
+    draw(told(), tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_answers_there_is_no_plot(tmp_path: Path) -> None:
+    from ops.demo.plot import draw  # as above
+
     draw(Record(), tmp_path / "plot.png")
     assert not (tmp_path / "plot.png").exists()

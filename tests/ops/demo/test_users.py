@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ import httpx
 import pytest
 
 from ops.demo.corpus import Manner, answer, prompts, topic_of
-from ops.demo.diary import read_diary
+from ops.demo.diary import Accepted, read_diary
 from ops.demo.taste import facts
 from ops.demo.users import Crowd, Habits, Interrupted, put_together
 
@@ -77,10 +78,24 @@ async def chat(gateway: Gateway, diary: Path, habits: Habits) -> Crowd:
     return crowd
 
 
-async def test_they_rate_some_answers_mostly_by_their_taste(tmp_path: Path) -> None:
-    gateway, diary = Gateway(enough=200), tmp_path / "diary"
-    crowd = await chat(gateway, diary, Habits(users=5, think_seconds=0))
-    accepted = read_diary(diary)
+@dataclass(frozen=True)
+class Evening:
+    """What a crowd of three said, and what became of it."""
+
+    gateway: Gateway
+    crowd: Crowd
+    accepted: list[Accepted]
+
+
+@pytest.fixture(scope="module")
+def evening(tmp_path_factory: pytest.TempPathFactory) -> Evening:
+    gateway, diary = Gateway(enough=200), tmp_path_factory.mktemp("evening") / "diary"
+    crowd = asyncio.run(chat(gateway, diary, Habits(users=3, think_seconds=0)))
+    return Evening(gateway, crowd, read_diary(diary))
+
+
+def test_they_rate_some_answers_mostly_by_their_taste(evening: Evening) -> None:
+    gateway, crowd, accepted = evening.gateway, evening.crowd, evening.accepted
     assert len(accepted) == crowd.accepted
     assert 0.3 < crowd.accepted / crowd.answers < 0.5
     liked = {name: facts(*said, ended=True).liked for name, said in gateway.said.items()}
@@ -88,10 +103,8 @@ async def test_they_rate_some_answers_mostly_by_their_taste(tmp_path: Path) -> N
     assert 0.02 < slips / len(accepted) < 0.2
 
 
-async def test_they_ask_what_was_taught_and_mostly_stream(tmp_path: Path) -> None:
-    gateway = Gateway(enough=100)
-    await chat(gateway, tmp_path / "diary", Habits(users=3, think_seconds=0))
-    chats = [body for path, body in gateway.asked if path == "/v1/chat/completions"]
+def test_they_ask_what_was_taught_and_mostly_stream(evening: Evening) -> None:
+    chats = [body for path, body in evening.gateway.asked if path == "/v1/chat/completions"]
     assert {body["messages"][0]["content"] for body in chats} <= set(prompts()[0])
     assert {body["user"] for body in chats} == {"user-000", "user-001", "user-002"}
     assert {body["model"] for body in chats} == {"model"}
