@@ -28,7 +28,7 @@ check: .venv/test.installed
 	$(BIN)/mypy
 
 # The quick tests first, those with a real engine last.
-test: .venv/test.installed .venv/kafka.installed .venv/browser.installed
+test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/sdk.installed
 	$(QUICK)
 	$(BIN)/python -m pytest tests -m "integration and not gpu" --durations=0
 
@@ -61,6 +61,12 @@ clean:
 
 .venv/browser.installed: tests/browser/install
 	tests/browser/install
+	touch $@
+
+# OpenAI's JavaScript client, which a test drives.
+.venv/sdk.installed: tests/integration/sdk.mjs | .venv/test.installed
+	$(BIN)/npm install --silent --no-package-lock --no-audit --no-fund --ignore-scripts \
+	  --prefix .venv/sdk openai@6.49.0
 	touch $@
 
 # What the gateway is measured beside. Its pins are not ours, so it has an environment of its own.

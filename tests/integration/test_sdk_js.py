@@ -1,7 +1,6 @@
 """OpenAI's JavaScript client works as it is: only its address is ours. sdk.mjs drives it."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from tests.serving.servers import served
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
 HELLO = "".join(WORDS)
-FOLDER = Path(os.environ.get("THUMBWHEEL_TEST_SDK") or Path(sys.prefix) / "sdk")
+NODE, FOLDER = Path(sys.prefix) / "bin/node", Path(sys.prefix) / "sdk"
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def start(folder: Path, until_the_end: ExitStack, word_seconds: float = 0, **mor
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    assert FOLDER.exists(), f"no {FOLDER}: run tests/integration/sdk.install {FOLDER}"
+    assert FOLDER.exists(), f"no {FOLDER}: run make .venv/sdk.installed"
     home = tmp_path_factory.mktemp("sdk")
     keys = keys_for(home, shop='scopes = ["chat"]')
     with ExitStack() as until_the_end:
@@ -61,7 +60,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         slow = start(home / "slow", until_the_end, word_seconds=0.2, serving_max_in_flight=1)
         locked = start(home / "keys", until_the_end, serving_keys=keys)
         urls = json.dumps({"open": usual.url, "slow": slow.url, "keys": locked.url})
-        command = ["node", str(HERE / "sdk.mjs"), str(FOLDER), urls]
+        command: list[Path | str] = [NODE, HERE / "sdk.mjs", FOLDER, urls]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert ran.returncode == 0, ran.stderr
         yield Seen(json.loads(ran.stdout), usual, slow)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from anyio import create_memory_object_stream, create_task_group, sleep
+from anyio.lowlevel import checkpoint
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
