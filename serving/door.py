@@ -4,10 +4,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Protocol
 
 from serving.errors import Forbidden, NotLetIn
-from serving.keys import Key, Keys, Scope
+from serving.keys import Key, Scope
 from serving.limits import InFlight, Rates
+
+
+class Keys(Protocol):
+    def find(self, secret: str) -> tuple[str, Key] | None: ...
 
 
 @dataclass(frozen=True)

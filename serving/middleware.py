@@ -14,6 +14,7 @@ from serving.api import Parts, build, handlers
 from serving.engine import Patience
 from serving.errors import ServingError
 from serving.inside import Inside
+from serving.keys import OneKey
 from serving.settings import Settings
 from serving.wire import error_response, read_headers
 from serving.wiring import wire
@@ -54,7 +55,9 @@ class Middleware:
             patience = Patience(settings.serving_silence_seconds, settings.serving_answer_seconds)
             key = settings.engine_key.get_secret_value() if settings.engine_key else None
             inside = Inside(self._vllm, scope, settings.name, patience=patience, key=key)
-            parts = wire(settings, [inside], until_the_end)
+            # Who guarded vLLM with a key must not find it open because we are in front.
+            own_key = OneKey("vllm", key) if key else None
+            parts = wire(settings, [inside], until_the_end, own_key)
         self._parts = replace(parts, more_metrics=lambda: inside.get("/metrics"))
         self._ours, self._paths = build(self._parts), handlers(self._parts).keys()
 

@@ -16,7 +16,7 @@ from serving.chat import Chat, Traced, untraced
 from serving.compare import Compare
 from serving.door import Door
 from serving.engines import Engine, Engines
-from serving.keys import Keys
+from serving.keys import Keys, OneKey
 from serving.limits import InFlight
 from serving.metrics import Metrics
 from serving.parents import Parents
@@ -30,12 +30,16 @@ _DAY_SECONDS = 86_400
 _log = logging.getLogger(__name__)
 
 
-def wire(settings: Settings, engines: Sequence[Engine], until_the_end: ExitStack) -> Parts:
+def wire(
+    settings: Settings,
+    engines: Sequence[Engine],
+    until_the_end: ExitStack,
+    own_key: OneKey | None = None,
+) -> Parts:
+    """`own_key`: of the server that we live in; it holds where there is no file of keys."""
     redact = redactor(settings.serving_redact) if settings.serving_redact else None
-    door = Door(
-        Keys(settings.serving_keys) if settings.serving_keys else None,
-        InFlight(settings.serving_max_in_flight),
-    )
+    keys = Keys(settings.serving_keys) if settings.serving_keys else own_key
+    door = Door(keys, InFlight(settings.serving_max_in_flight))
     secret = settings.secret.get_secret_value().encode()
     tokens = Tokens(token_keys(settings))
     traced = tracing(settings, until_the_end)  # its last words come after the spool is closed

@@ -109,6 +109,19 @@ async def test_with_keys_the_rest_of_vllm_is_for_admins_and_probes_need_none(
         assert (await chat(http, **key_of("shop"))).status_code == 200
 
 
+async def test_without_a_file_the_key_of_vllm_is_asked_for_and_may_do_all(inside: Started) -> None:
+    async with inside(engine_key="vLLM's own") as http:
+        verdict = {"completion_id": "chatcmpl-1", "thumb": "up"}
+        for path in ("/v1/chat/completions", "/v1/feedback", "/v1/embeddings"):
+            assert (await http.post(path, json=verdict)).status_code == 401
+        assert (await chat(http, authorization="Bearer another")).status_code == 401
+        own = {"authorization": "Bearer vLLM's own"}
+        assert (await chat(http, **own)).status_code == 200
+        assert (await http.post("/v1/embeddings", headers=own)).status_code == 200
+        token = (await chat(http, **own)).json()["feedback_token"]
+        assert (await http.post("/v1/feedback", json={"token": token, "thumb": "up"})).is_success
+
+
 @pytest.mark.parametrize("headers", [{}, key_of("shop")], ids=["no key", "a key for chats"])
 async def test_with_keys_no_socket_leads_past_the_door(
     tmp_path: Path, headers: dict[str, str]
