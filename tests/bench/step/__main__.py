@@ -4,7 +4,6 @@ Qwen3 of 19M parameters made on the spot, LoRA of rank 16 on all linears, float3
 the CPU, for others may use the other cores. Each peer has a process of its own.
 """
 
-import pickle
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -13,14 +12,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import torch
-from transformers.utils.logging import disable_progress_bar
-
-from tests.bench.step.lessons import ANSWERS, METHODS, Lesson, Seen, prepare
-from tests.bench.step.ours import OURS, OURS_ANEW, ours
-from tests.bench.step.theirs import BEST, ON_LABELS, SHIPPED, theirs
-
-PEERS = (SHIPPED, ON_LABELS, BEST, OURS_ANEW, OURS)
+from tests.bench.step.lessons import ANSWERS, METHODS, Seen, prepare
+from tests.bench.step.ours import OURS
+from tests.bench.step.peers import PEERS, measure
+from tests.bench.step.theirs import SHIPPED
 
 
 def main() -> None:
@@ -55,18 +50,6 @@ def show(method: str, found: dict[str, dict[str, Seen]]) -> None:
 def a_step(seen: Seen) -> float:
     """Seconds; the first of several warms up."""
     return fmean(seen.seconds[1:] or seen.seconds)
-
-
-def measure(peer: str, method: str, base: Path) -> dict[str, Seen]:
-    torch.set_num_threads(1)
-    disable_progress_bar()
-    train = ours if peer in (OURS, OURS_ANEW) else theirs
-    lessons: dict[str, list[Lesson]] = pickle.loads((base / method).read_bytes())
-    return {
-        lengths: train(peer, method, base, some)
-        for lengths, some in lessons.items()
-        if lengths != "curve" or peer in (SHIPPED, OURS)
-    }
 
 
 if __name__ == "__main__":
