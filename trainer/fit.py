@@ -91,7 +91,7 @@ class _Learner:
         logprobs = self._policy.token_logprobs(texts).sum(1)  # (B,)
         gains = logprobs - data.parent[picked]
         baseline = self._baseline(picked)
-        lifted = weights * torch.where(liked, data.up_weight, 1.0)
+        lifted = weights * torch.where(liked, data.up_weight, data.down_weight)
         lengths = torch.tensor([len(t.answer_ids) for t in texts], device=gains.device)
         preference = kto(gains, liked, weights=lifted, baseline=baseline, beta=plan.beta)
         imitation = sft(logprobs, lengths, weights * liked)

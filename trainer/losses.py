@@ -7,15 +7,19 @@ ranked best may be added: a preference alone may make both answers of a pair les
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu
 
 from trainer.answers import Lists, Pairs, check_rows
+from trainer.plan import Balance
 
 # Stands for log 1, which has no odds. No mean of log-softmaxes in float32 is between it and 0.
 _CERTAIN = -1e-12
+# In KTO's paper (Ethayarajh 2024), and what TRL warns beyond: all ups may outweigh all downs by it.
+_MOST_UPS = 4 / 3
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,18 @@ def sft(logprobs: Tensor, lengths: Tensor, weights: Tensor) -> Tensor:
     return -(weights * logprobs).sum() / tokens
 
 
-def up_weight(ups: int, downs: int, cap: float) -> float:
-    """What an up-vote counts where they are the minority."""
-    return min(cap, max(1.0, downs / max(ups, 1)))
+class VoteWeights(NamedTuple):
+    up: float
+    down: float
+
+
+def vote_weights(ups: int, downs: int, *, balance: Balance, cap: float) -> VoteWeights:
+    """What each up-vote and each down-vote counts; `cap` bounds what "lift_ups" lifts."""
+    if balance == "lift_ups":
+        return VoteWeights(min(cap, max(1.0, downs / max(ups, 1))), 1.0)
+    if balance == "paper" and ups and downs:  # of one kind alone there is nothing to balance
+        return VoteWeights(max(1.0, downs / ups), max(1.0, ups / downs / _MOST_UPS))
+    return VoteWeights(1.0, 1.0)
 
 
 def _mean(pairs: Pairs, losses: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from trainer.losses import (
     rrhf,
     sft,
     simpo,
-    up_weight,
+    vote_weights,
 )
 
 LIKED, DISLIKED = tensor([True]), tensor([False])
@@ -100,7 +100,36 @@ def test_sft_of_no_liked_answer_is_nothing() -> None:
 def test_only_a_minority_of_ups_is_lifted_and_not_without_end(
     ups: int, downs: int, weight: float
 ) -> None:
-    assert up_weight(ups, downs, cap=3.0) == weight
+    assert vote_weights(ups, downs, balance="lift_ups", cap=3.0) == (weight, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ups", "downs", "weights"),
+    [
+        (50, 100, (2.0, 1.0)),
+        (10, 100, (10.0, 1.0)),  # the cap is of lift_ups
+        (100, 100, (1.0, 1.0)),
+        (120, 100, (1.0, 1.0)),
+        (400, 100, (1.0, 3.0)),
+        (0, 5, (1.0, 1.0)),
+        (5, 0, (1.0, 1.0)),
+    ],
+)
+def test_by_the_paper_whichever_side_is_too_few_is_lifted(
+    ups: int, downs: int, weights: tuple[float, float]
+) -> None:
+    assert vote_weights(ups, downs, balance="paper", cap=3.0) == pytest.approx(weights)
+
+
+@given(st.integers(1, 10_000), st.integers(1, 10_000))
+def test_by_the_paper_all_ups_weigh_one_to_four_thirds_of_all_downs(ups: int, downs: int) -> None:
+    up, down = vote_weights(ups, downs, balance="paper", cap=1.0)
+    assert 1 - 1e-9 <= up * ups / (down * downs) <= 4 / 3 + 1e-9
+    assert min(up, down) == 1.0  # only one side is moved, and none is made light
+
+
+def test_without_balance_each_vote_counts_one() -> None:
+    assert vote_weights(1, 100, balance="none", cap=3.0) == (1.0, 1.0)
 
 
 Row = tuple[float, int] | tuple[float, int, float]  # log-probability, length, reward
