@@ -92,7 +92,7 @@ class _Learner:
         logprobs, mismatched = self._policy.with_strangers(texts, strangers)  # (B,) each
         gains = logprobs - data.parent[picked]
         baseline = kto_baseline(mismatched - data.parent_strangers[picked])
-        lifted = weights * torch.where(liked, data.up_weight, 1.0)
+        lifted = weights * torch.where(liked, data.up_weight, data.down_weight)
         lengths = torch.tensor([len(t.answer_ids) for t in texts], device=gains.device)
         preference = kto(gains, liked, weights=lifted, baseline=baseline, beta=plan.beta)
         imitation = sft(logprobs, lengths, weights * liked)

@@ -13,6 +13,7 @@ from feedback.events import first_complaint
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Balance = Literal["lift_ups", "paper", "none"]
 
 
 class BadPlan(ValueError):
@@ -37,8 +38,11 @@ class Plan(BaseModel):
     beta: Positive = 0.1
     # On liked answers, a mean token: KTO alone pushes down what was right in a disliked answer.
     sft_weight: NotNegative = 1.0
-    # A minority of up-votes is lifted to down/up, at most to this. Never the down-votes: where nine
-    # of ten answers are liked, most down-votes are slips of the users.
+    # What a minority of votes counts. "lift_ups": a minority of up-votes is lifted to down/up, at
+    # most to the cap. Never the down-votes: where nine of ten answers are liked, most down-votes
+    # are slips of the users. "paper": KTO's authors lift whichever side is too few until all ups
+    # to all downs weigh 1:1 to 4:3; for verdicts that are not slips. "none": each counts one.
+    balance: Balance = "lift_ups"
     up_weight_cap: Annotated[float, Field(ge=1)] = 3.0
     epochs: Count = 1
     batch_size: Annotated[int, Field(ge=2)] = 16  # two, because KTO pairs an answer with another's
@@ -53,7 +57,10 @@ class Plan(BaseModel):
 
     # The data.
     min_rows: Annotated[int, Field(ge=2)] = 64  # fewer are not worth a round
-    max_row_tokens: Count = 4096  # longer ones would not fit into memory
+    # Longer ones would not fit into memory: the prompt loses its beginning, the answer never.
+    max_row_tokens: Count = 4096
+    # Before the newest verdict. None: a thumb does not spoil; set it where what is right changes.
+    max_age_days: Positive | None = None
     replay: Annotated[int, Field(ge=0)] = 200  # earlier rated answers, against forgetting
     holdout_percent: Annotated[float, Field(ge=0, le=50)] = 10.0  # of the users
     min_holdout: Annotated[int, Field(ge=0)] = 3  # ups, and downs; 0: do without the held-out gate

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trainer.batch import Text
-from trainer.losses import up_weight
+from trainer.losses import vote_weights
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.rows import Row
@@ -31,8 +31,9 @@ class TrainingSet:
     parent: Tensor  # the parent's log-probability of each text
     parent_strangers: Tensor
     liked: Tensor
-    weights: Tensor  # of the rows, the minority of up-votes not yet lifted
+    weights: Tensor  # of the rows, the minority of votes not yet lifted
     up_weight: float
+    down_weight: float
 
 
 def training_set(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: bool) -> TrainingSet:
@@ -44,6 +45,7 @@ def training_set(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: bool
         for text, other in zip(texts, texts[1:] + texts[:1], strict=True)
     ]
     ups = sum(row.liked for row in mixed)
+    votes = vote_weights(ups, len(mixed) - ups, balance=plan.balance, cap=plan.up_weight_cap)
     return TrainingSet(
         texts=texts,
         strangers=strangers,
@@ -51,7 +53,8 @@ def training_set(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: bool
         parent_strangers=policy.logprobs(strangers, "parent"),
         liked=torch.tensor([row.liked for row in mixed], device=policy.device),
         weights=torch.tensor([row.weight for row in mixed], device=policy.device),
-        up_weight=up_weight(ups, len(mixed) - ups, plan.up_weight_cap),
+        up_weight=votes.up,
+        down_weight=votes.down,
     )
 
 

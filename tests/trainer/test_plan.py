@@ -22,6 +22,8 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
         ('{"beta": 0}', r"beta: .* greater than 0 \(got 0"),
         ('{"batch_size": 1}', r"batch_size: .* \(got 1\)"),
         ('{"rank": 0}', r"rank: .* \(got 0\)"),
+        ('{"max_age_days": 0}', r"max_age_days: .* greater than 0 \(got 0"),
+        ('{"balance": "even"}', r"balance: Input should be 'lift_ups', 'paper' or 'none'"),
         ('{"bata": 1}', r"bata: Extra inputs are not permitted \(got 1\)"),
         ('{"epochs": "2"}', r"epochs: .* \(got '2'\)"),
         ('{"epochs": 2', "Invalid JSON: EOF"),

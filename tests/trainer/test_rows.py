@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,14 +7,26 @@ from hypothesis import strategies as st
 from feedback.events import BASE
 from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example
-from trainer.batch import Text
-from trainer.rows import Rows, held_out, make_rows, shortage
+from trainer.batch import Text, pad
+from trainer.plan import Plan
+from trainer.rows import Rows, make_rows, shortage
+from trainer.sources import held_out
 
 EVERYBODY = PLAN.model_copy(update={"holdout_percent": 0.0})
 
 
-def rows(fresh: list[Example], older: list[Example] | None = None) -> Rows:
-    return make_rows(fresh, older or [], parent=BASE, plan=EVERYBODY)
+def rows(fresh: list[Example], older: list[Example] | None = None, plan: Plan = EVERYBODY) -> Rows:
+    return make_rows(fresh, older or [], parent=BASE, plan=plan)
+
+
+def changed(**fields: object) -> Plan:
+    return EVERYBODY.model_copy(update=fields)
+
+
+def aged(number: int, days: float, **changes: object) -> Example:
+    return example(
+        number, judged_at=datetime(2026, 6, 1, tzinfo=UTC) - timedelta(days=days), **changes
+    )
 
 
 def test_a_row_keeps_the_ids_and_what_the_engine_thought_of_them() -> None:
@@ -31,7 +45,7 @@ def test_a_row_keeps_the_ids_and_what_the_engine_thought_of_them() -> None:
         ({"prompt_ids": []}, "no token ids"),
         ({"answer_ids": [], "logprobs": []}, "no token ids"),
         ({"answer_ids": [], "logprobs": [], "answer": ""}, "empty answer"),
-        ({"prompt_ids": [3] * 5000}, "too long"),
+        ({"answer_ids": [3] * PLAN.max_row_tokens, "logprobs": [-1.0]}, "too long"),
     ],
 )
 def test_what_is_dropped_is_counted_with_its_reason(changes: dict[str, object], why: str) -> None:
@@ -82,27 +96,89 @@ def test_the_digest_names_exactly_what_was_used() -> None:
     assert rows([example(0), example(1)._replace(up=False)]).digest != first.digest
 
 
+def test_what_was_judged_long_before_the_newest_verdict_is_too_old() -> None:
+    fresh = [aged(0, 0), aged(1, 7), aged(2, 7.01)]
+    made = rows(fresh, [aged(3, 30), aged(4, 1)], changed(max_age_days=7.0))
+    assert [row.completion_id for row in made.train + made.replay] == ["c0", "c1", "c4"]
+    assert made.counts["dropped: too old"] == 2
+
+
+def test_age_counts_from_whatever_was_judged_last_even_if_it_is_dropped() -> None:
+    fresh = [aged(0, 0, slot="correction", up=None), aged(1, 8)]
+    assert rows(fresh, plan=changed(max_age_days=7.0)).counts["dropped: too old"] == 1
+
+
+def test_without_a_bound_nothing_is_too_old() -> None:
+    assert len(rows([aged(0, 0), aged(1, 10_000)]).train) == 2
+
+
+def test_no_bound_is_too_large_for_the_calendar() -> None:
+    assert len(rows([aged(0, 0), aged(1, 1)], plan=changed(max_age_days=1e300)).train) == 2
+
+
+def test_what_is_too_long_loses_the_beginning_of_its_prompt_and_its_logprobs() -> None:
+    made = rows([example(0), example(1, prompt_ids=[4, 5, 6, 7])], plan=changed(max_row_tokens=6))
+    whole, cut = made.train
+    assert (whole.text, whole.logprobs) == (Text((5, 6, 7), (8, 9, 1)), (-1.0, -2.0, -3.0))
+    assert (cut.text, cut.logprobs) == (Text((5, 6, 7), (8, 9, 1)), None)
+    assert made.counts == {"train": 2, "replay": 0, "holdout": 0, "shortened": 1}
+
+
+def test_one_token_of_the_prompt_is_kept_or_the_example_dropped() -> None:
+    (row,) = rows([example()], plan=changed(max_row_tokens=4)).train
+    assert row.text == Text((7,), (8, 9, 1))
+    assert rows([example()], plan=changed(max_row_tokens=3)).counts["dropped: too long"] == 1
+
+
+def test_only_what_is_used_counts_as_shortened() -> None:
+    older = [example(number, adapter="tiny-v1") for number in range(3)]
+    made = rows([], older, changed(max_row_tokens=5, replay=2))
+    assert (made.counts["shortened"], made.counts["dropped: beyond the replay cap"]) == (2, 1)
+
+
+def test_of_a_conversation_only_the_rated_answer_is_learned() -> None:
+    turns = [5, 6, 8, 9, 1, 5, 7]  # asked, answered, asked again
+    (row,) = rows([example(prompt_ids=turns, answer_ids=[8, 1], logprobs=[-1.0, -1.0])]).train
+    batch = pad([row.text])
+    assert batch.ids[0, 1:][batch.answer[0]].tolist() == [8, 1]
+    assert batch.ids[0, :-2].tolist() == turns
+
+
+def test_an_answer_that_two_users_rated_stays_twice() -> None:
+    both = [example(0, rater="ann"), example(0, rater="bob", up=False)]
+    assert [row.liked for row in rows(both).train] == [True, False]
+
+
 kinds = st.fixed_dictionaries(
     {
         "weight": st.sampled_from([0.0, 0.5, 1.0]),
         "adapter": st.sampled_from([BASE, "tiny-v1"]),
         "slot": st.sampled_from(["thumb", "correction"]),
-        "answer_ids": st.sampled_from([[], [1]]),
+        "answer_ids": st.sampled_from([[], [1], [1] * 9]),
+        "prompt_ids": st.sampled_from([[], [5], [5] * 9]),
+        "judged_at": st.datetimes(timezones=st.just(UTC)),
     }
 )
 
 
-@given(st.lists(kinds), st.lists(kinds))
+@given(st.lists(kinds), st.lists(kinds), st.none() | st.floats(1, 1e6))
 def test_every_example_is_counted_once(
-    fresh: list[dict[str, object]], older: list[dict[str, object]]
+    fresh: list[dict[str, object]], older: list[dict[str, object]], days: float | None
 ) -> None:
     made = make_rows(
         [example(number, **changes) for number, changes in enumerate(fresh)],
-        [example(number, **changes) for number, changes in enumerate(older)],
+        [example(number, **changes) for number, changes in enumerate(older, len(fresh))],
         parent=BASE,
-        plan=PLAN,
+        plan=PLAN.model_copy(update={"max_row_tokens": 9, "replay": 2, "max_age_days": days}),
     )
+    shortened = made.counts.pop("shortened", 0)
+    used = [*made.train, *made.replay, *made.holdout]
     assert sum(made.counts.values()) == len(fresh) + len(older)
+    assert [made.counts[part] for part in ("train", "replay", "holdout")] == [
+        len(part) for part in (made.train, made.replay, made.holdout)
+    ]
+    assert len({row.completion_id for row in used}) == len(used) >= shortened
+    assert all(len(row.text.prompt_ids) + len(row.text.answer_ids) <= 9 for row in used)
 
 
 def test_too_few_rows_are_a_shortage() -> None:
@@ -110,8 +186,18 @@ def test_too_few_rows_are_a_shortage() -> None:
     assert why == "1 rows to train on; expected 16"
 
 
+def test_many_ratings_of_few_answers_are_a_shortage() -> None:
+    """Duplicates only: each prompt's neighbour has the same answer, and KTO compares nothing."""
+    same = [example(0, rater=f"user{number}", up=number % 2 == 0) for number in range(100)]
+    why = shortage(rows(same), EVERYBODY)
+    assert why == "100 rows to train on, but only 1 different; expected 16 different"
+    others = [example(number, answer_ids=[7, number, 1]) for number in range(1, 16)]
+    relaxed = changed(min_holdout=0)
+    assert shortage(rows(same + others), relaxed) is None
+
+
 def test_a_hold_out_that_could_not_judge_is_a_shortage() -> None:
-    fresh = [example(number, up=True) for number in range(100)]
+    fresh = [example(number, up=True, answer_ids=[8, number, 1]) for number in range(100)]
     why = shortage(make_rows(fresh, [], parent=BASE, plan=PLAN), PLAN)
     assert why is not None and "0 downs held out; expected 3 of each" in why
     relaxed = PLAN.model_copy(update={"min_holdout": 0})

@@ -13,8 +13,8 @@ from trainer.load import load_policy
 from trainer.lock import RoundRunning, only_one
 from trainer.lora_files import WEIGHTS
 from trainer.policy import Policy
-from trainer.rows import held_out
 from trainer.run import Places, Round, run_round
+from trainer.sources import held_out
 
 pytestmark = pytest.mark.integration  # a dozen seconds of training
 
