@@ -76,9 +76,9 @@ def test_each_fault_fails_its_own_gate(candidate: Measured, gate: str) -> None:
     assert failed(candidate) == [gate]
 
 
-@pytest.mark.parametrize("held", [{"downs": [-1.0, -2.0]}, {"ups": []}])
-def test_too_little_held_out_fails_both_gates_of_it(held: dict[str, list[float]]) -> None:
-    assert failed(replace(GOOD, **held)) == ["held_out", "held_out_accuracy"]
+@pytest.mark.parametrize("candidate", [replace(GOOD, downs=[-1.0, -2.0]), replace(GOOD, ups=[])])
+def test_too_little_held_out_fails_both_gates_of_it(candidate: Measured) -> None:
+    assert failed(candidate) == ["held_out", "held_out_accuracy"]
 
 
 def test_a_plan_without_golden_prompts_has_no_gates_of_them() -> None:

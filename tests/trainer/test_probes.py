@@ -44,9 +44,8 @@ def test_messages_and_a_prompt_become_what_the_engine_would_see(base: Path, tmp_
     words = probes.words
     assert words is not None
     chat, plain = probes.texts
-    ends = words.answer_ids("<|im_start|>assistant\n")
-    assert chat.prompt_ids[-len(ends) :] == ends
-    assert words.text(chat.prompt_ids) == "user\nhow\nassistant\n"
+    rendered = "<|im_start|>user\nhow<|im_end|>\n<|im_start|>assistant"
+    assert chat.prompt_ids == words.answer_ids(rendered)
     assert words.text(chat.answer_ids) == "water"
     assert (words.text(plain.prompt_ids), plain.answer_ids) == ("how", ())
 
