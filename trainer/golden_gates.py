@@ -112,7 +112,7 @@ def _no_more(name: str, what: str, found: _Faults, most: float) -> GateResult:
     told = f" (new: {', '.join(new[:_NAMED])}{' ...' if new[_NAMED:] else ''})" if new else ""
     return GateResult(
         name=name,
-        # Counted, and with a hair's breadth: 0.7 + 0.1 is less than 0.8.
+        # With a hair's breadth: 0.29 * 100 is less than 29.
         passed=len(found.mine) - len(found.theirs) <= most * found.of + 1e-9,
         reason=f"{len(found.mine)} of {found.of} golden prompts {what}{told}; of the parent's "
         f"answers {len(found.theirs)}, at most {most:.1%} more is allowed",

@@ -84,13 +84,12 @@ def test_as_many_failures_as_the_parents_pass() -> None:
     assert judge(TEN, ["no"] * 3 + ["yes"] * 7, ["yes"] * 7 + ["no"] * 3)["golden"][0]
 
 
-def test_the_drop_that_the_plan_allows_is_exact() -> None:
-    def passed(failed: int) -> bool:
-        mine, theirs = ["no"] * failed + ["yes"] * (10 - failed), ["no"] * 7 + ["yes"] * 3
-        return judge(TEN, mine, theirs, max_golden_drop=0.1)["golden"][0]
-
-    assert passed(8)  # though 0.7 + 0.1 is less than 0.8
-    assert not passed(9)
+@pytest.mark.parametrize(("failed", "passed"), [(29, True), (30, False)])
+def test_the_drop_that_the_plan_allows_is_exact(failed: int, passed: bool) -> None:
+    hundred = [golden(f"g{at}", contains="yes") for at in range(100)]
+    mine = ["no"] * failed + ["yes"] * (100 - failed)
+    # 0.29 * 100 is 28.999999999999996.
+    assert judge(hundred, mine, ["yes"] * 100, max_golden_drop=0.29)["golden"][0] == passed
 
 
 BENIGN = [golden(f"b{at}", refuses=False) for at in range(10)]
