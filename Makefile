@@ -38,7 +38,7 @@ coverage: .venv/test.installed
 
 # What it costs, beside others in the same runs; docs/experiments.md keeps what was seen.
 bench: .venv/test.installed .venv/kafka.installed .venv/litellm.installed
-	for bench in $(BENCHES) gateway; do $(BIN)/python -m tests.bench.$$bench || exit 1; done
+	for bench in $(BENCHES) gateway step; do $(BIN)/python -m tests.bench.$$bench || exit 1; done
 
 # Needs an NVIDIA GPU.
 test-gpu: .venv/test.installed

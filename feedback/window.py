@@ -5,8 +5,9 @@ bounded: what is too old goes, then what is too much, the oldest first.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ TABLES = ("completions", "verdicts")
 # What waited in a spool comes late on the log; its verdicts are not late for that.
 GRACE = timedelta(days=1)
 _ASKED_AT_ONCE = 500
+_ADDED_AT_ONCE = 2000  # a statement takes up to 32,766 values
 _DROPPED_AT_ONCE = 5000
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -130,18 +132,26 @@ class Window:
     def _add(self, served: list[Served], said: list[Said]) -> None:
         clock = self._number("clock")
         last = {table: self._last(table) for table in TABLES}
-        self._db.executemany(
-            "INSERT OR IGNORE INTO completions (seen, grp, id, raw) VALUES (?, ?, ?, ?)",
+        self._insert(
+            "completions (seen, grp, id, raw)",
             [(clock, group_of(one.id), one.id, raw) for one, raw in served],
         )
-        self._db.executemany(
-            'INSERT OR IGNORE INTO verdicts (seen, grp, partition, "offset", raw) '
-            "VALUES (?, ?, ?, ?, ?)",
+        self._insert(
+            'verdicts (seen, grp, partition, "offset", raw)',
             [(clock, group_of(v.completion_id), *position, raw) for v, position, raw in said],
         )
         for table, row in last.items():
             size = f"SELECT coalesce(sum(length(raw)), 0) FROM {table} WHERE row > ?"
             self._grow(table, self._db.execute(size, (row,)).fetchone()[0])
+
+    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        # Many rows by one statement: after each statement this thread would wait for Python, up to
+        # 5 ms while another thread has it.
+        for at in range(0, len(rows), _ADDED_AT_ONCE):
+            some = rows[at : at + _ADDED_AT_ONCE]
+            values = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
+            flat = [*chain.from_iterable(some)]
+            self._db.execute(f"INSERT OR IGNORE INTO {table} VALUES {values}", flat)
 
     def _drop(self, table: str) -> int:
         """A part of what is too old or too much; how many that were."""

@@ -1,4 +1,4 @@
-"""Prompts and answers as one padded tensor. Pure."""
+"""A prompt and its answer; prompts as one padded tensor. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,22 +13,6 @@ class Text(NamedTuple):
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[int, ...]
-
-
-class Batch(NamedTuple):
-    """Padded on the right: attention is causal, so nothing real ever looks at the padding."""
-
-    ids: Tensor  # (B, T) prompt, answer, padding
-    answer: Tensor  # (B, T-1) True where the next token is one of the answer
-
-
-def pad(texts: Sequence[Text]) -> Batch:
-    ids = [torch.tensor(text.prompt_ids + text.answer_ids) for text in texts]
-    answer = [
-        torch.arange(1, len(row)) >= len(text.prompt_ids)
-        for row, text in zip(ids, texts, strict=True)
-    ]
-    return Batch(pad_sequence(ids, batch_first=True), pad_sequence(answer, batch_first=True))
 
 
 def pad_left(prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:

@@ -88,9 +88,10 @@ class _Learner:
         data, plan = self._data, self._plan
         texts = [data.texts[i] for i in picked]
         liked, weights = data.liked[picked], data.weights[picked]  # (B,)
-        logprobs = self._policy.token_logprobs(texts).sum(1)  # (B,)
+        strangers = [data.strangers[i] for i in picked]
+        logprobs, mismatched = self._policy.with_strangers(texts, strangers)  # (B,) each
         gains = logprobs - data.parent[picked]
-        baseline = self._baseline(picked)
+        baseline = kto_baseline(mismatched - data.parent_strangers[picked])
         lifted = weights * torch.where(liked, data.up_weight, 1.0)
         lengths = torch.tensor([len(t.answer_ids) for t in texts], device=gains.device)
         preference = kto(gains, liked, weights=lifted, baseline=baseline, beta=plan.beta)
@@ -98,10 +99,6 @@ class _Learner:
         loss = preference + plan.sft_weight * imitation
         shown = {"loss": loss, "kto": preference, "sft": imitation, "baseline": baseline}
         return loss, {name: value.item() for name, value in shown.items()}
-
-    def _baseline(self, picked: list[int]) -> Tensor:
-        strangers = [self._data.strangers[i] for i in picked]
-        return kto_baseline(self._policy.logprobs(strangers) - self._data.parent_strangers[picked])
 
 
 def _frozen(curves: dict[str, list[float]]) -> dict[str, tuple[float, ...]]:

@@ -13,10 +13,10 @@ import torch
 from peft import get_peft_model_state_dict
 from safetensors.torch import save
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from transformers import GenerationConfig
 
-from trainer.batch import Text, pad, pad_left
+from trainer.batch import Text, pad_left
+from trainer.forward import Forward
 from trainer.lora_files import write_config, write_weights
 from trainer.plan import Plan
 
@@ -39,6 +39,7 @@ class Policy:
         self._ends: list[int] = [found] if isinstance(found, int) else list(found or [])
         # A model's own generation_config may bring top_k or a repetition penalty with it.
         model.get_base_model().generation_config = GenerationConfig()
+        self._forward = Forward(model.get_base_model(), plan)
         self._parent = self.weights()
 
     def parameters(self) -> list[Tensor]:
@@ -54,26 +55,24 @@ class Policy:
             tensor.copy_(weights[name])
 
     def token_logprobs(self, texts: Sequence[Text]) -> Tensor:
-        """(B, T-1), zero where the next token is not one of the answer. In float32."""
-        batch = pad(texts)
-        ids, answer = batch.ids.to(self.device), batch.answer.to(self.device)
-        # The head is dear: only from where the first answer begins.
-        start = min(len(text.prompt_ids) for text in texts) - 1
-        logits = self._model(  # (B, T-1-start, V)
-            input_ids=ids[:, :-1], use_cache=False, logits_to_keep=ids.shape[1] - 1 - start
-        ).logits
-        found = -cross_entropy(  # (N,), one for each answer token of the batch
-            logits[answer[:, start:]].float(), ids[:, 1:][answer], reduction="none"
-        )
-        return torch.zeros(answer.shape, device=self.device).masked_scatter(answer, found)
+        """(B, A), zero after an answer's end. In float32."""
+        return self._forward.token_logprobs(texts)
+
+    def with_strangers(
+        self, texts: Sequence[Text], strangers: Sequence[Text]
+    ) -> tuple[Tensor, Tensor]:
+        """(B,) of each, summed over each answer; of the strangers, without gradient.
+
+        A stranger is another answer to its text's prompt, which is not computed again for it.
+        """
+        found, other = self._forward.with_strangers(texts, strangers)
+        return found.sum(1), other.sum(1)
 
     @torch.no_grad()
     def logprobs(self, texts: Sequence[Text], who: Who = "policy") -> Tensor:
         """(N,), summed over each answer."""
-        size = 4 * self._plan.batch_size  # without gradients as much fits as four batches with
-        chunks = [texts[at : at + size] for at in range(0, len(texts), size)]
         with self._as(who):
-            return torch.cat([self.token_logprobs(chunk).sum(1) for chunk in chunks])
+            return self.token_logprobs(texts).sum(1)
 
     @torch.no_grad()
     def sample(
@@ -88,7 +87,7 @@ class Policy:
         torch.manual_seed(seed)
         size = 8 * self._plan.batch_size
         chunks = [prompts[at : at + size] for at in range(0, len(prompts), size)]
-        with self._as(who):
+        with self._as(who), self._forward.unpacked():
             drawn = [answer for chunk in chunks for answer in self._generate(chunk, greedy)]
         texts = [Text(prompt, answer) for prompt, answer in zip(prompts, drawn, strict=True)]
         return Sampled(texts, [answer[-1] in self._ends for answer in drawn])

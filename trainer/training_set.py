@@ -83,9 +83,8 @@ def _worst_gap(policy: Policy, rows: Sequence[Row]) -> float:
     """Called before training only: the policy is still its parent."""
     if not rows:
         return 0.0
-    computed = policy.token_logprobs([row.text for row in rows])  # (B, T-1)
+    computed = policy.token_logprobs([row.text for row in rows])  # (B, A)
     logged = torch.zeros_like(computed)
     for line, row in zip(logged, rows, strict=True):
-        start = len(row.text.prompt_ids) - 1
-        line[start : start + len(row.text.answer_ids)] = torch.tensor(row.logprobs)
+        line[: len(row.text.answer_ids)] = torch.tensor(row.logprobs)
     return float((computed - logged).abs().max())

@@ -133,6 +133,16 @@ def test_a_repeated_record_takes_no_room(opened: Callable[..., Window]) -> None:
     assert window.bytes() == before
 
 
+def test_a_batch_of_any_size_is_kept_whole(opened: Callable[..., Window]) -> None:
+    names = [f"c{number}" for number in range(2001)]
+    window = opened(max_bytes=10_000_000)
+    window.commit(
+        [served(n) for n in names], [said(n, offset=at) for at, n in enumerate(names)], {}
+    )
+    assert window.counts() == {"completions": 2001, "verdicts": 2001}
+    assert known(window, "c0") and known(window, "c2000")
+
+
 def test_users_are_forgotten_for_ever(opened: Callable[..., Window]) -> None:
     opened().forget({"ann"}, {"forgets/0": 3})
     window = opened()

@@ -1,0 +1,47 @@
+"""Our step, with DPO's loss as its paper has it."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from tests.bench.step.lessons import ANSWERS, BETA, LEARNING_RATE, PLAN, Clock, Lesson, Seen
+from trainer.load import load_policy
+from trainer.losses import kto, kto_baseline
+from trainer.policy import Policy
+
+OURS, OURS_ANEW = "ours", "ours, the reference computed anew"
+
+
+def ours(peer: str, method: str, base: Path, lessons: list[Lesson]) -> Seen:
+    policy = load_policy(str(base), base / "adapter", PLAN)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
+    clock, losses = Clock(), []
+    for lesson in lessons:
+        clock.tick()
+        if peer == OURS_ANEW:
+            known = policy.logprobs(lesson.texts + lesson.strangers, "parent")
+            lesson = lesson._replace(reference=known)
+        loss = (kto_loss if method == "kto" else dpo_loss)(policy, lesson)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    clock.tick()
+    return clock.seen(losses)
+
+
+def kto_loss(policy: Policy, lesson: Lesson) -> Tensor:
+    logprobs, mismatched = policy.with_strangers(lesson.texts, lesson.strangers)
+    reference, stranger_reference = lesson.reference.chunk(2)
+    gains, baseline = logprobs - reference, kto_baseline(mismatched - stranger_reference)
+    liked = torch.arange(ANSWERS) % 2 == 0
+    return kto(gains, liked, weights=torch.ones(ANSWERS), baseline=baseline, beta=BETA)
+
+
+def dpo_loss(policy: Policy, lesson: Lesson) -> Tensor:
+    gains = policy.token_logprobs(lesson.texts).sum(1) - lesson.reference
+    chosen, rejected = gains.chunk(2)
+    return -logsigmoid(BETA * (chosen - rejected)).mean()

@@ -1,0 +1,25 @@
+"""Who takes the steps. Not in `__main__`, for new processes import no package's."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from tests.bench.step.lessons import Lesson, Seen
+from tests.bench.step.ours import OURS, OURS_ANEW, ours
+from tests.bench.step.theirs import BEST, ON_LABELS, SHIPPED, theirs
+
+PEERS = (SHIPPED, ON_LABELS, BEST, OURS_ANEW, OURS)
+
+
+def measure(peer: str, method: str, base: Path) -> dict[str, Seen]:
+    torch.set_num_threads(1)
+    disable_progress_bar()
+    train = ours if peer in (OURS, OURS_ANEW) else theirs
+    lessons: dict[str, list[Lesson]] = pickle.loads((base / method).read_bytes())
+    return {
+        lengths: train(peer, method, base, some)
+        for lengths, some in lessons.items()
+        if lengths != "curve" or peer in (SHIPPED, OURS)
+    }
