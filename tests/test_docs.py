@@ -13,6 +13,11 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from feedback.guard import Rules
+from tests.trainer.test_gates import EVERYTHING
+from trainer.gates import decide
+from trainer.golden import Golden, read_golden
+from trainer.golden_gates import fails
+from trainer.plan import Plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -115,3 +120,24 @@ def test_the_tree_in_the_readme_is_the_tree() -> None:
 def test_the_rules_of_the_guard_are_told_with_their_defaults() -> None:
     told = [(name, default) for name, default, *_ in _table("docs/guard.md")]
     assert told == [(field.name, str(field.default)) for field in fields(Rules)]
+
+
+def test_every_gate_is_told_with_its_number_and_default() -> None:
+    rows = {row[0]: row[2:] for row in _table("docs/formats.md") if len(row) == 4}
+    gates = {gate.name for gate in decide(EVERYTHING, Plan())}
+    assert gates == rows.keys()
+    for name in gates:
+        field, default = rows[name]
+        assert default == (str(Plan.model_fields[field].default) if field else "")
+
+
+def test_the_golden_prompts_in_the_docs_are_read_and_show_every_field(tmp_path: Path) -> None:
+    text = (ROOT / "docs/formats.md").read_text()
+    shown = re.search(r"^```jsonl golden\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    (tmp_path / "golden.jsonl").write_text(shown[1])
+    read = read_golden(str(tmp_path / "golden.jsonl"))
+    assert {"prompt", "messages"} <= set().union(*(one.model_fields_set for one in read))
+    assert set().union(*(one.model_fields_set for one in read)) == Golden.model_fields.keys()
+    assert not fails(read[1], "4.")
+    assert fails(read[1], "It is 4.")

@@ -17,6 +17,7 @@ from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
 from trainer.blank import publish_blank
 from trainer.due import Rules
+from trainer.golden import BadGolden, read_golden
 from trainer.lock import RoundRunning
 from trainer.loop import Loop
 from trainer.metrics import Metrics
@@ -42,6 +43,7 @@ def main() -> None:
         settings = Settings()
         # For --blank too: `up` runs that first, and the engine takes minutes.
         plan = read_plan(settings.trainer_plan)
+        read_golden(plan.golden)  # each round reads it anew; what is wrong today is told today
     if asked.blank:
         return publish_the_blank(settings)
     with closing(open_log(settings.log)) as log:
@@ -71,7 +73,7 @@ def _arguments() -> argparse.Namespace:
 def once(settings: Settings, plan: Plan, split: SplitReader) -> None:
     try:
         round_on(split.serving().stable, settings, plan)
-    except RoundRunning as error:
+    except (RoundRunning, BadGolden) as error:
         sys.exit(str(error))
 
 

@@ -1,25 +1,18 @@
 """Checks that a candidate must pass before it may get traffic. Pure: numbers in, verdicts out.
 
-What could not be measured does not pass.
+What could not be measured does not pass. Those of its answers are in behaviour.py, those of its
+taste in held_out.py, those of the operator's golden prompts in golden_gates.py.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import fmean, variance
 
 from trainer.adapters import Estimate, GateResult
+from trainer.behaviour import Behaviour, behaviour_gates, behaviour_scores
+from trainer.golden_gates import GoldenMeasured, golden_gates, golden_scores
+from trainer.held_out import held_out_gates, held_out_scores
 from trainer.kl import upper, within
 from trainer.plan import Plan
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """Of fresh answers to the same prompts."""
-
-    end_rate: float  # ended by themselves
-    length: float  # mean, in tokens
-    n: int
 
 
 @dataclass(frozen=True)
@@ -34,6 +27,7 @@ class Measured:
     parent: Behaviour
     ups: Sequence[float]
     downs: Sequence[float]
+    golden: GoldenMeasured | None  # None: the plan names no file
 
 
 def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
@@ -41,9 +35,9 @@ def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
         _learned(measured),
         _budget("kl_parent", measured.kl_parent, plan.kl_budget_parent),
         _budget("kl_base", measured.kl_base, plan.kl_budget_base),
-        _end_of_text(measured, plan),
-        _length(measured, plan),
-        _held_out(measured, plan),
+        *behaviour_gates(measured.candidate, measured.parent, plan),
+        *held_out_gates(measured.ups, measured.downs, plan),
+        *(golden_gates(measured.golden, plan) if measured.golden else ()),
     )
 
 
@@ -60,57 +54,8 @@ def _budget(name: str, kl: Estimate, budget: float) -> GateResult:
     )
 
 
-def _end_of_text(measured: Measured, plan: Plan) -> GateResult:
-    rate, before = measured.candidate.end_rate, measured.parent.end_rate
-    return GateResult(
-        name="end_of_text",
-        passed=measured.candidate.n > 0 and rate >= before - plan.max_end_drop,
-        reason=f"{rate:.1%} of {measured.candidate.n} answers end; the parent's {before:.1%}, "
-        f"at most {plan.max_end_drop:.1%} less is allowed",
-    )
-
-
-def _length(measured: Measured, plan: Plan) -> GateResult:
-    length, before = measured.candidate.length, measured.parent.length
-    factor = plan.max_length_factor
-    return GateResult(
-        name="length",
-        passed=measured.candidate.n > 0 and before / factor <= length <= before * factor,
-        reason=f"{length:.1f} tokens on average; the parent's {before:.1f}, "
-        f"a factor of {factor:g} is allowed",
-    )
-
-
-def _held_out(measured: Measured, plan: Plan) -> GateResult:
-    """Fails only where the candidate is surely worse than chance: users' slips blur the rest."""
-    ups, downs = measured.ups, measured.downs
-    seen = f"{len(ups)} ups and {len(downs)} downs held out"
-    if plan.min_holdout == 0:
-        return GateResult(
-            name="held_out", passed=True, reason=f"not asked for: min_holdout is 0 ({seen})"
-        )
-    if min(len(ups), len(downs)) < max(plan.min_holdout, 2):
-        return GateResult(name="held_out", passed=False, reason=f"could not measure: {seen}")
-    found = gap(ups, downs)
-    return GateResult(
-        name="held_out",
-        passed=upper(found) > 0,
-        reason=f"ups gained {found.value:+.2f} ± {found.stderr:.2f} nats over downs; {seen}",
-    )
-
-
-def gap(ups: Sequence[float], downs: Sequence[float]) -> Estimate:
-    """Mean of the ups over mean of the downs, their spread taken as one: each side may be small."""
-    degrees = len(ups) + len(downs) - 2
-    pooled = (variance(ups) * (len(ups) - 1) + variance(downs) * (len(downs) - 1)) / degrees
-    error = sqrt(pooled * (1 / len(ups) + 1 / len(downs)))
-    return Estimate(value=fmean(ups) - fmean(downs), stderr=error, n=degrees + 2)
-
-
 def scores(measured: Measured) -> Iterator[tuple[str, float]]:
-    yield "end_rate", measured.candidate.end_rate
-    yield "end_rate_parent", measured.parent.end_rate
-    yield "length", measured.candidate.length
-    yield "length_parent", measured.parent.length
-    if min(len(measured.ups), len(measured.downs)) >= 2:
-        yield "held_out_gap", gap(measured.ups, measured.downs).value
+    yield from behaviour_scores(measured.candidate, measured.parent)
+    yield from held_out_scores(measured.ups, measured.downs)
+    if measured.golden:
+        yield from golden_scores(measured.golden)

@@ -4,16 +4,21 @@ from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
+from trainer.behaviour import Behaviour
+from trainer.degenerate import mean_of, repeated, says_nothing, scripts
 from trainer.fit import Fitted
-from trainer.gates import Behaviour, Measured
+from trainer.gates import Measured
 from trainer.kl import k1
 from trainer.plan import Plan
 from trainer.policy import Policy, Sampled
+from trainer.probes import Probes, hear
 from trainer.rows import Row, Rows
 from trainer.training_set import parent_logprobs
+from trainer.words import Words
 
 
-def measure(policy: Policy, fitted: Fitted, rows: Rows, plan: Plan, *, trust: bool) -> Measured:
+def measure(policy: Policy, fitted: Fitted, rows: Rows, probes: Probes, *, trust: bool) -> Measured:
+    plan = probes.plan
     prompts = _prompts(rows, plan)
     fresh = policy.sample(prompts, plan.seed)
     own = policy.logprobs(fresh.texts).tolist()
@@ -23,10 +28,11 @@ def measure(policy: Policy, fitted: Fitted, rows: Rows, plan: Plan, *, trust: bo
         stopped=fitted.stopped,
         kl_parent=k1(own, policy.logprobs(fresh.texts, "parent").tolist()),
         kl_base=k1(own, policy.logprobs(fresh.texts, "base").tolist()),
-        candidate=_behaviour(fresh),
-        parent=_behaviour(policy.sample(prompts, plan.seed, "parent")),
+        candidate=_behaviour(fresh, probes.words),
+        parent=_behaviour(policy.sample(prompts, plan.seed, "parent"), probes.words),
         ups=ups,
         downs=downs,
+        golden=hear(policy, probes),
     )
 
 
@@ -38,11 +44,19 @@ def _prompts(rows: Rows, plan: Plan) -> list[tuple[int, ...]]:
     return mixed[: plan.probe_samples]
 
 
-def _behaviour(sampled: Sampled) -> Behaviour:
+def _behaviour(sampled: Sampled, words: Words | None) -> Behaviour:
+    spoken = [  # without the end of text
+        text.answer_ids[:-1] if ended else text.answer_ids
+        for text, ended in zip(sampled.texts, sampled.ended, strict=True)
+    ]
+    read = [words.text(ids) if words else None for ids in spoken]
     return Behaviour(
         end_rate=fmean(sampled.ended),
         length=fmean(len(text.answer_ids) for text in sampled.texts),
-        n=len(sampled.texts),
+        repeated=fmean(repeated(ids) for ids in spoken),
+        degenerate=fmean(says_nothing(*answer) for answer in zip(spoken, read, strict=True)),
+        scripts=mean_of([scripts(text) for text in read if text is not None]) if words else None,
+        n=len(spoken),
     )
 
 

@@ -35,6 +35,12 @@ class Metrics:
             ["gate"],
             registry=registry,
         )
+        self._passed = Gauge(
+            "thumbwheel_trainer_gate_passed",
+            "1 for each gate that the newest candidate passed, 0 for each that it did not.",
+            ["gate"],
+            registry=registry,
+        )
         self._kl = Gauge(
             "thumbwheel_trainer_kl_nats",
             "KL an answer, of the newest adapter to its parent and to the base model.",
@@ -67,7 +73,9 @@ class Metrics:
         self._seconds.observe(manifest.seconds)
         for use in ("train", "replay", "holdout"):
             self._examples.labels(use).inc(manifest.counts[use])
+        self._passed.clear()  # not every round has every gate
         for gate in manifest.gates:
+            self._passed.labels(gate.name).set(gate.passed)
             if not gate.passed:
                 self._gates.labels(gate.name).inc()
         for reference, kl in manifest.kl.items():

@@ -75,13 +75,20 @@ class Policy:
             return self.token_logprobs(texts).sum(1)
 
     @torch.no_grad()
-    def sample(self, prompts: Sequence[tuple[int, ...]], seed: int, who: Who = "policy") -> Sampled:
-        """One fresh answer to each, drawn from the whole distribution at temperature 1."""
+    def sample(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        seed: int,
+        who: Who = "policy",
+        *,
+        greedy: bool = False,
+    ) -> Sampled:
+        """One fresh answer to each, from the whole distribution at temperature 1; greedy: at 0."""
         torch.manual_seed(seed)
         size = 8 * self._plan.batch_size
         chunks = [prompts[at : at + size] for at in range(0, len(prompts), size)]
         with self._as(who), self._forward.unpacked():
-            drawn = [answer for chunk in chunks for answer in self._generate(chunk)]
+            drawn = [answer for chunk in chunks for answer in self._generate(chunk, greedy)]
         texts = [Text(prompt, answer) for prompt, answer in zip(prompts, drawn, strict=True)]
         return Sampled(texts, [answer[-1] in self._ends for answer in drawn])
 
@@ -95,15 +102,18 @@ class Policy:
             folder, rank=config.r, alpha=config.lora_alpha, targets=targets, base=self._base
         )
 
-    def _generate(self, prompts: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+    def _generate(
+        self, prompts: Sequence[tuple[int, ...]], greedy: bool
+    ) -> Iterator[tuple[int, ...]]:
         ids, seen = (tensor.to(self.device) for tensor in pad_left(prompts))
-        drawn = self._model.generate(  # top_k would be 50 unless told otherwise
+        # top_k would be 50 unless told otherwise.
+        how = {"do_sample": False} if greedy else {"do_sample": True, "top_k": 0}
+        drawn = self._model.generate(
             input_ids=ids,
             attention_mask=seen,
             generation_config=GenerationConfig(
-                do_sample=True,
+                **how,
                 temperature=1.0,
-                top_k=0,
                 top_p=1.0,
                 max_new_tokens=self._plan.max_new_tokens,
                 eos_token_id=self._ends or None,

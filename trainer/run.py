@@ -20,6 +20,7 @@ from trainer.lock import only_one
 from trainer.measure import measure
 from trainer.plan import Plan
 from trainer.policy import Policy
+from trainer.probes import Probes, prepare
 from trainer.rows import Rows, make_rows, shortage
 from trainer.training_set import logged_as_computed, training_set
 
@@ -60,11 +61,12 @@ def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
     """One round on top of `parent`, the adapter that serves."""
     began = time.monotonic()
     with only_one(places.state):
+        probes = prepare(places.base, plan)
         course = _course(places, parent, plan)
         if too_few := shortage(course.rows, plan):
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan)
-        outcome = _train(policy, course.rows, plan, tell)
+        outcome = _train(policy, course.rows, probes, tell)
         folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
         policy.save(folder)
         write_lineage(folder, _lessons(course.rows))
@@ -90,14 +92,15 @@ def _course(places: Places, parent: str, plan: Plan) -> _Course:
     )
 
 
-def _train(policy: Policy, rows: Rows, plan: Plan, tell: Tell) -> _Outcome:
+def _train(policy: Policy, rows: Rows, probes: Probes, tell: Tell) -> _Outcome:
+    plan = probes.plan
     trust, gap = logged_as_computed(policy, rows.train, plan)
     tell("parent's log-probabilities", 0, 1)
     data = training_set(policy, [*rows.train, *rows.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
     fitted = fit(policy, data, plan, tell=tell)
     tell("gates", 0, 1)
-    measured = measure(policy, fitted, rows, plan, trust=trust)
+    measured = measure(policy, fitted, rows, probes, trust=trust)
     tell("gates", 1, 1)
     return _Outcome(fitted, measured, gap)
 
@@ -111,7 +114,7 @@ def _manifest(
         parent=course.parent,
         base=places.base,
         created_at=datetime.now(UTC),
-        plan=plan.model_dump(),
+        plan=plan.model_dump(mode="json"),
         watermark=course.watermark,
         dataset_digest=course.rows.digest,
         counts=course.rows.counts,

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.trainer.tiny import make_model
 from trainer.answers import Answers, Pairs
-from trainer.batch import Text, pad
+from trainer.batch import Text
 from trainer.losses import Dials, dpo, ipo, kto, kto_baseline, orpo, sft, simpo
 
 pytestmark = [
@@ -50,10 +50,13 @@ class Bench:
         return tuple(self._random.choices(range(3, 250), k=self._random.randint(least, most)))
 
     def logprobs(self, texts: Sequence[Text]) -> Tensor:
-        batch = pad(texts)
-        logits = self.model(input_ids=batch.ids[:, :-1]).logits  # (B, T-1, V)
-        found: Tensor = logits.log_softmax(-1).gather(2, batch.ids[:, 1:, None])[..., 0]  # (B, T-1)
-        return (found * batch.answer).sum(1)
+        return torch.stack([self._logprob(*text) for text in texts])
+
+    def _logprob(self, prompt: tuple[int, ...], answer: tuple[int, ...]) -> Tensor:
+        logits = self.model(input_ids=tensor([prompt + answer])).logits[0]  # (T, V)
+        said = logits[len(prompt) - 1 : -1].log_softmax(-1)  # (A, V)
+        found: Tensor = said.gather(1, tensor(answer)[:, None]).sum()
+        return found
 
     @torch.no_grad()
     def parent(self, texts: Sequence[Text], shift: float = 0.0) -> Tensor:

@@ -83,6 +83,16 @@ def test_once_beside_another_trainer_ends_with_the_reason(settings: Settings, lo
         once(settings, PLAN, SplitReader(log))
 
 
+def test_once_with_golden_prompts_that_cannot_be_read_ends_with_the_reason(
+    settings: Settings, log: Log, tmp_path: Path
+) -> None:
+    settle(settings.examples, [example(n, up=n % 2 == 0) for n in range(96)], start=0, end=96)
+    (tmp_path / "golden.jsonl").write_text('{"id": "a", "prompt": "how", "contains": 7}')
+    plan = PLAN.model_copy(update={"golden": str(tmp_path / "golden.jsonl")})
+    with pytest.raises(SystemExit, match="line 1: contains: Input should be a valid string"):
+        once(settings, plan, SplitReader(log))
+
+
 def test_a_turn_without_news_goes_well(settings: Settings, log: Log) -> None:
     registry = CollectorRegistry()
     assert turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))

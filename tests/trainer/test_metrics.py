@@ -36,3 +36,19 @@ def test_an_adapter_that_passed_moves_the_clock() -> None:
     Metrics(registry).ended("published", made)
     name = "thumbwheel_trainer_last_published_timestamp_seconds"
     assert registry.get_sample_value(name) == made.created_at.timestamp()
+
+
+def test_each_gate_of_the_newest_candidate_is_one_or_nought() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    counts = {"counts": {"train": 5, "replay": 0, "holdout": 0}}
+    first = [GateResult(name=name, passed=name == "a", reason="r") for name in "ab"]
+    metrics.ended("gated", manifest("model-v1", *first).model_copy(update=counts))
+
+    def passed(gate: str) -> float | None:
+        return registry.get_sample_value("thumbwheel_trainer_gate_passed", {"gate": gate})
+
+    assert (passed("a"), passed("b")) == (1, 0)
+    only = GateResult(name="b", passed=True, reason="r")
+    metrics.ended("published", manifest("model-v2", only).model_copy(update=counts))
+    assert (passed("a"), passed("b")) == (None, 1)

@@ -26,6 +26,10 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
         ('{"balance": "even"}', r"balance: Input should be 'lift_ups', 'paper' or 'none'"),
         ('{"bata": 1}', r"bata: Extra inputs are not permitted \(got 1\)"),
         ('{"epochs": "2"}', r"epochs: .* \(got '2'\)"),
+        ('{"golden": ""}', r"golden: .* at least 1 character"),
+        ('{"refusal_phrases": []}', r"refusal_phrases: .* at least 1 item"),
+        ('{"refusal_phrases": [" "]}', r"refusal_phrases\.0: .* \(got ' '\)"),
+        ('{"max_golden_drop": 2}', r"max_golden_drop: .* \(got 2"),
         ('{"epochs": 2', "Invalid JSON: EOF"),
         ("[]", "valid dictionary|object"),
     ],
@@ -62,6 +66,23 @@ def test_a_trainer_with_a_bad_plan_ends_with_one_line(tmp_path: Path, word: str)
     told = f"settings: plan '{path}': learning_rte: Extra inputs are not permitted (got 0.0001)\n"
     assert (ended.returncode, ended.stderr) == (BAD_SETTINGS, told)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("word", ["--blank", "--once"])
+def test_a_trainer_with_a_bad_golden_file_ends_with_one_line(tmp_path: Path, word: str) -> None:
+    (tmp_path / "plan.json").write_text('{"golden": "golden.jsonl"}')
+    (tmp_path / "golden.jsonl").write_text('{"id": "a", "prompt": "Say hi", "refuses": "no"}\n')
+    env = {"THUMBWHEEL_MODEL": "none", "THUMBWHEEL_TRAINER_PLAN": "plan.json"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "trainer", word],
+        env=os.environ | env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    told = "settings: golden 'golden.jsonl', line 1: refuses: Input should be a valid boolean"
+    assert (ended.returncode, ended.stderr) == (BAD_SETTINGS, f"{told} (got 'no')\n")
 
 
 def test_a_plan_survives_the_manifest() -> None:

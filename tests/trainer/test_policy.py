@@ -97,6 +97,15 @@ def test_answers_are_drawn_alike_from_one_seed_and_end_where_the_model_ends_them
         assert (1 in text.answer_ids) == ended == (text.answer_ids[-1] == 1)
 
 
+def test_a_greedy_answer_is_the_likeliest_token_each_time_whatever_the_seed(policy: Policy) -> None:
+    prompts = [(5, 6, 7), (8,)]
+    found = policy.sample(prompts, seed=1, greedy=True)
+    assert found == policy.sample(prompts, seed=2, greedy=True)
+    for text in found.texts:
+        rivals = [Text(text.prompt_ids, (token,)) for token in range(280)]
+        assert policy.logprobs(rivals).argmax().item() == text.answer_ids[0]
+
+
 @pytest.mark.integration
 def test_answers_come_from_the_whole_distribution(policy: Policy) -> None:
     prompt = (5, 6, 7)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from feedback.events import BASE
 from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example
-from trainer.batch import Text, pad
+from trainer.batch import Text
+from trainer.packing import pack
 from trainer.plan import Plan
 from trainer.rows import Rows, make_rows, shortage
 from trainer.sources import held_out
@@ -139,9 +140,9 @@ def test_only_what_is_used_counts_as_shortened() -> None:
 def test_of_a_conversation_only_the_rated_answer_is_learned() -> None:
     turns = [5, 6, 8, 9, 1, 5, 7]  # asked, answered, asked again
     (row,) = rows([example(prompt_ids=turns, answer_ids=[8, 1], logprobs=[-1.0, -1.0])]).train
-    batch = pad([row.text])
-    assert batch.ids[0, 1:][batch.answer[0]].tolist() == [8, 1]
-    assert batch.ids[0, :-2].tolist() == turns
+    (packed,) = pack([row.text], max_tokens=100)
+    assert packed.targets == [8, 1]
+    assert packed.ids[:-2] == turns
 
 
 def test_an_answer_that_two_users_rated_stays_twice() -> None:

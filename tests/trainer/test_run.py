@@ -9,9 +9,11 @@ from feedback.events import BASE
 from feedback.examples import read
 from tests.trainer.tiny import PLAN, quiet, rated, rated_by_base, settle
 from trainer.adapters import CorruptAdapter, load, published, read_lineage, verify
+from trainer.golden import BadGolden
 from trainer.load import load_policy
 from trainer.lock import RoundRunning, only_one
 from trainer.lora_files import WEIGHTS
+from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.run import Places, Round, run_round
 from trainer.sources import held_out
@@ -51,7 +53,7 @@ def test_a_round_publishes_an_adapter_that_says_where_it_came_from(
     assert ended.manifest == manifest
     assert (manifest.parent, manifest.base) == (BASE, places.base)
     assert manifest.watermark == {"completions/0": 96, "verdicts/0": 96}
-    assert manifest.plan == PLAN.model_dump()
+    assert manifest.plan == PLAN.model_dump(mode="json")
     assert manifest.counts["train"] + manifest.counts["holdout"] == 96
     assert manifest.passed
     assert manifest.kl["parent"].n == PLAN.probe_samples
@@ -111,6 +113,48 @@ def test_a_candidate_that_fails_a_gate_is_published_with_its_reasons(after_first
     assert ended.outcome == "gated"
     assert "learned: 0 epochs kept; epoch 1 reached" in ended.why
     assert not load(after_first.adapters, "tiny-v2").passed
+
+
+def golden(places: Places, line: str) -> Plan:
+    path = places.state.parent / "golden.jsonl"
+    path.write_text(line)
+    return PLAN.model_copy(update={"golden": str(path)})
+
+
+def test_a_round_with_golden_prompts_has_gates_of_them(after_first: Places) -> None:
+    checks = '"matches": "^", "refuses": false, "answer": "water"'
+    plan = golden(after_first, f'{{"id": "egg", "prompt": "how do I boil an egg", {checks}}}')
+    plan = plan.model_copy(update={"max_golden_answer_drop": 50.0})
+    ended = run_round(after_first, BASE, plan, tell=quiet)
+    assert ended.outcome == "published", ended.why
+    manifest = load(after_first.adapters, "tiny-v2")
+    names = {gate.name for gate in manifest.gates}
+    assert {"golden", "over_refusal", "golden_answers"} <= names
+    assert "under_refusal" not in names
+    assert manifest.scores["golden_token_logprob"] != manifest.scores["golden_token_logprob_parent"]
+
+
+def test_a_candidate_that_fails_golden_prompts_is_kept_and_not_passed(after_first: Places) -> None:
+    plan = golden(after_first, '{"id": "egg", "prompt": "how", "answer": "water for minutes"}')
+    strict = plan.model_copy(update={"max_golden_answer_drop": 0.0, "refusal_phrases": ("x",)})
+    ended = run_round(after_first, BASE, strict, tell=quiet)
+    assert ended.manifest is not None
+    found = {gate.name: gate.passed for gate in ended.manifest.gates}
+    scores = ended.manifest.scores
+    fell = scores["golden_token_logprob"] < scores["golden_token_logprob_parent"]
+    assert fell, "the round made these words likelier: choose others"
+    assert (ended.outcome, found["golden_answers"]) == ("gated", False)
+    assert (after_first.adapters / "tiny-v2" / WEIGHTS).exists()
+    assert not load(after_first.adapters, "tiny-v2").passed
+
+
+def test_broken_golden_prompts_end_a_round_before_it_trains(after_first: Places) -> None:
+    told: list[str] = []
+    plan = golden(after_first, '{"id": "egg", "prompt": "how", "refuse": true}')
+    with pytest.raises(BadGolden, match=r"golden\.jsonl', line 1: refuse: Extra inputs"):
+        run_round(after_first, BASE, plan, tell=lambda step, done, of: told.append(step))
+    assert told == []
+    assert [made.name for made in published(after_first.adapters)] == ["tiny-v1"]
 
 
 def test_too_few_rows_spend_no_name(places: Places) -> None:

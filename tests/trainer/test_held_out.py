@@ -1,0 +1,65 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.held_out import accuracy, gap, held_out_gates, wilson
+from trainer.plan import Plan
+
+PLAN = Plan(min_holdout=3)
+GAINS = st.integers(-3, 3).map(float)  # with ties
+
+
+def passed(ups: list[float], downs: list[float]) -> dict[str, bool]:
+    return {gate.name: gate.passed for gate in held_out_gates(ups, downs, PLAN)}
+
+
+def test_the_gap_by_hand() -> None:
+    # Means 2 and 0; both variances 2, two of each: error sqrt(2 * (1/2 + 1/2)).
+    found = gap([1.0, 3.0], [-1.0, 1.0])
+    assert (found.value, found.n) == (2.0, 4)
+    assert found.stderr == pytest.approx(2**0.5)
+
+
+def test_the_accuracy_by_hand() -> None:
+    # Of the pairs 1>0, 1=1, 3>0, 3>1: three and a half of four.
+    assert accuracy([1.0, 3.0], [0.0, 1.0]).share == 3.5 / 4
+
+
+@given(st.lists(GAINS, min_size=1), st.lists(GAINS, min_size=1))
+def test_the_accuracy_is_that_of_all_pairs(ups: list[float], downs: list[float]) -> None:
+    pairs = [(up > down) + (up == down) / 2 for up in ups for down in downs]
+    assert accuracy(ups, downs).share == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_the_parents_own_accuracy_is_one_half() -> None:
+    assert accuracy([0.0] * 5, [0.0] * 7).share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "low", "high"),
+    # Of 10 with half right: z² is 3.8416, the half-width 1.96 sqrt(.025 + .009604) / 1.38416.
+    [(0.5, 10, 0.2366, 0.7634), (0.0, 4, 0.0, 0.4899), (0.0, 3, 0.0, 0.5615)],
+)
+def test_wilsons_interval_by_hand(share: float, n: int, low: float, high: float) -> None:
+    found = wilson(share, n)
+    assert found.low == pytest.approx(low, abs=1e-4)
+    assert found.high == pytest.approx(high, abs=1e-4)
+
+
+def test_a_candidate_no_better_than_chance_passes() -> None:
+    # Where nine of ten answers are liked, most downs are slips.
+    assert all(passed([0.0, 1.0, -1.0, 0.2], [0.1, 1.1, -0.8]).values())
+
+
+def test_one_wild_answer_hides_a_turned_taste_from_the_gap_but_not_from_the_accuracy() -> None:
+    ups, downs = [-1.0] * 11 + [60.0], [1.0] * 12
+    assert passed(ups, downs) == {"held_out": True, "held_out_accuracy": False}
+
+
+def test_three_of_each_all_wrong_are_too_few_to_be_sure() -> None:
+    assert passed([-1.0] * 3, [1.0] * 3)["held_out_accuracy"]
+    assert not passed([-1.0] * 4, [1.0] * 4)["held_out_accuracy"]
+
+
+def test_many_downs_do_not_make_few_ups_sure() -> None:
+    assert passed([-1.0] * 3, [1.0] * 300)["held_out_accuracy"]
