@@ -70,7 +70,7 @@ class Join:
         holding: dict[Identity, _Spoken] = {}
         for spoken in _first_of_each_key(_words(group.said)):
             word = spoken[0]
-            if _all_known(word, group) and not self.is_late(word, group):
+            if _is_of_one_prompt(word, group) and not self.is_late(word, group):
                 holding[_identity(word, group)] = spoken
         return {identity: _example(group, identity, *said) for identity, said in holding.items()}
 
@@ -103,10 +103,16 @@ def _words(said: Iterable[Said]) -> list[_Spoken]:
     return [(word, position) for word, position, _ in said if isinstance(word, Word)]
 
 
-def _all_known(word: Word, group: Group) -> bool:
-    """Until all completions that it is about are known it says nothing of any."""
-    other = word.other_id or word.completion_id
-    return word.completion_id in group.answers and other in group.answers
+def _is_of_one_prompt(word: Word, group: Group) -> bool:
+    """Until all completions that it is about are known it says nothing of any.
+
+    One request of texts may have several prompts: of answers to different ones none is better.
+    """
+    both = (word.completion_id, word.other_id or word.completion_id)
+    if not group.answers.keys() >= set(both):
+        return False
+    one, other = (group.answers[id].prompt_ids for id in both)
+    return not one or not other or one == other
 
 
 def _identity(word: Word, group: Group) -> Identity:

@@ -95,6 +95,13 @@ def test_a_comparison_with_nobody_displaces_none_with_somebody() -> None:
     assert (row.rival_id, row.winner) == ("g.9", "a")
 
 
+def test_answers_to_different_prompts_of_one_request_are_not_compared() -> None:
+    other = completion("g.1").model_copy(update={"prompt_ids": (9, 2, 3)})
+    assert settled(completion("g"), other, comparison("g", "g.1")) == []
+    untold = completion("g.1").model_copy(update={"prompt_ids": ()})  # ids were left out
+    assert len(settled(completion("g"), untold, comparison("g", "g.1"))) == 1
+
+
 def test_news_is_only_what_changed() -> None:
     before = group(completion(), thumb(True, 1))
     assert JOIN.news(before, before.add([], [said_at(9, thumb(True, 1))])) == []

@@ -127,6 +127,25 @@ def test_an_answer_that_two_rated_is_in_one_pair_of_thumbs() -> None:
     assert made.counts["dropped: no opposite thumb is left on another answer"] == 2
 
 
+def test_a_disliked_answer_that_two_rated_is_in_one_pair_too() -> None:
+    twice = [thumb(0, up=False, rater=rater) for rater in ("ann", "bob")]
+    assert len(pairs([*twice, thumb(1, up=True), thumb(2, up=True)]).train) == 1
+
+
+def test_the_same_answer_is_passed_over_for_an_older_one() -> None:
+    same = thumb(1, up=False, days=1, answer_ids=[8, 10, 1])
+    made = pairs([thumb(0, up=True), same, thumb(2, up=False, days=2)])
+    assert [ids(pair) for pair in made.train] == [("c0", "c2")]
+
+
+def test_a_thumb_that_was_too_many_on_its_side_is_not_called_across() -> None:
+    free = [thumb(0, up=True, user=FREE), thumb(1, up=False, user=FREE)]
+    late = thumb(2, up=True, user=FREE, days=1)
+    made = pairs([*free, late, thumb(3, up=False, user=HELD)], plan=PLAN)
+    assert made.counts["dropped: no opposite thumb is left on another answer"] == 1
+    assert made.counts["dropped: the opposite thumb is across the hold-out"] == 1
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
@@ -212,6 +231,13 @@ def test_what_is_older_or_all_of_others_is_replayed_up_to_the_cap() -> None:
     assert len(made.replay) == 4
     left = made.counts["dropped: beyond the replay cap"]
     assert made.counts["replay"] + left == 6
+
+
+def test_a_pair_of_thumbs_counts_as_two_examples_wherever_it_goes() -> None:
+    older = [thumb(number, up=number < 2) for number in range(4)]
+    counts = pairs([], older, changed(replay=1, max_row_tokens=5)).counts
+    assert (counts["replay"], counts["shortened"]) == (2, 2)
+    assert counts["dropped: beyond the replay cap"] == 2
 
 
 def test_the_digest_names_exactly_what_was_used() -> None:
