@@ -25,6 +25,11 @@ def sft(logprobs: Tensor, lengths: Tensor, weights: Tensor) -> Tensor:
     return -(weights * logprobs).sum() / tokens
 
 
+def drift(gains: Tensor) -> Tensor:
+    """k2 of the batch: what its answers, liked or not, moved away from the parent."""
+    return gains.square().mean() / 2
+
+
 def up_weight(ups: int, downs: int, cap: float) -> float:
     """What an up-vote counts where they are the minority."""
     return min(cap, max(1.0, downs / max(ups, 1)))

@@ -40,6 +40,10 @@ class Plan(BaseModel):
     # A minority of up-votes is lifted to down/up, at most to this. Never the down-votes: where nine
     # of ten answers are liked, most down-votes are slips of the users.
     up_weight_cap: Annotated[float, Field(ge=1)] = 3.0
+    # On the batch's own drift from the parent, k2; after each epoch it grows or shrinks by up to a
+    # fifth, towards kl_target nats an answer. 0: off, the budgets alone hold the round.
+    kl_weight: NotNegative = 0.0
+    kl_target: Positive = 2.0
     epochs: Count = 1
     batch_size: Annotated[int, Field(ge=2)] = 16  # two, because KTO pairs an answer with another's
     warmup_steps: Annotated[int, Field(ge=0)] = 5

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
 
 from feedback.events import BASE
 from tests.trainer.tiny import PLAN, quiet, rated
 from trainer.fit import fit
+from trainer.load import load_policy
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.rows import make_rows
@@ -35,14 +38,38 @@ def test_before_the_first_step_the_policy_is_its_parent(policy: Policy) -> None:
     assert fitted.curves["baseline"][0] == pytest.approx(0.0, abs=1e-4)
 
 
-def test_over_the_budget_it_goes_back_to_the_epoch_before(policy: Policy) -> None:
-    tight = PLAN.model_copy(update={"kl_budget_parent": 1e-6})
+@pytest.mark.parametrize("whose", ["parent", "base"])
+def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, whose: str) -> None:
+    tight = PLAN.model_copy(update={f"kl_budget_{whose}": 1e-6})
     before = policy.weights()
     fitted = fit(policy, data(policy), tight, tell=quiet)
     assert fitted.kept_epochs == 0
-    assert fitted.stopped is not None and "the budget is 1e-06" in fitted.stopped
+    assert fitted.stopped is not None
+    assert f"nats from the {whose}; the budget is 1e-06" in fitted.stopped
     after = policy.weights()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_drift_after_each_epoch_is_kept_by_every_estimate(policy: Policy) -> None:
+    curves = fit(policy, data(policy), PLAN, tell=quiet).curves
+    names = ("kl_parent", "kl_parent_k2", "kl_parent_k3", "kl_base")
+    assert all(len(curves[name]) == PLAN.epochs for name in names)
+    assert curves["kl_parent"] == curves["kl_base"]  # the parent is the base
+    assert min(curves["kl_parent_k2"] + curves["kl_parent_k3"]) > 0
+    assert "kl_weight" not in curves  # off unless a plan asks for it
+
+
+def test_the_larger_its_penalty_the_nearer_it_stays_to_its_parent(base: Path) -> None:
+    ends = []
+    for weight in (0.0, 0.3, 30.0):
+        policy = load_policy(str(base), None, PLAN)
+        plan = PLAN.model_copy(update={"kl_weight": weight, "kl_target": 1e-3, "epochs": 3})
+        fitted = fit(policy, data(policy), plan, tell=quiet)
+        ends.append(fitted.curves["kl_parent_k2"][-1])
+        if weight:  # the target is out of reach: a fifth more each time
+            expected = (weight, weight * 1.2, weight * 1.44)
+            assert fitted.curves["kl_weight"] == pytest.approx(expected)
+    assert ends[0] > ends[1] > ends[2]
 
 
 def test_rows_of_no_weight_teach_nothing(policy: Policy) -> None:

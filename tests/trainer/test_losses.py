@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import tensor
 
-from trainer.losses import kto, kto_baseline, sft, up_weight
+from trainer.losses import drift, kto, kto_baseline, sft, up_weight
 
 LIKED, DISLIKED = tensor([True]), tensor([False])
 
@@ -84,3 +84,7 @@ def test_only_a_minority_of_ups_is_lifted_and_not_without_end(
     ups: int, downs: int, weight: float
 ) -> None:
     assert up_weight(ups, downs, cap=3.0) == weight
+
+
+def test_drift_is_half_the_mean_square_of_the_gains() -> None:
+    assert drift(tensor([1.0, -3.0])).item() == 2.5
