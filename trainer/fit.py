@@ -1,10 +1,14 @@
-"""The one optimisation loop. Stops at either KL budget, and goes back to the epoch before."""
+"""The one optimisation loop. Stops at either KL budget, or where a number is none.
+
+The epoch in which it stops does not count: the policy goes back to what it was before.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+from trainer.endings import RoundFailed
 from trainer.kl import upper, within
-from trainer.learner import Drift, Learner
+from trainer.learner import Drift, Learner, NotFinite
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.training_set import TrainingSet
@@ -26,12 +30,23 @@ def fit(policy: Policy, data: TrainingSet, plan: Plan, *, tell: Tell) -> Fitted:
     curves: Curves = {}
     for epoch in range(plan.epochs):
         before = policy.weights()
-        _learn(learner, curves, tell, f"epoch {epoch + 1} of {plan.epochs}")
-        drift = _watched(learner, plan, curves)
-        if over := _over(drift, plan):
+        try:
+            stopped = _epoch(learner, plan, curves, tell, f"epoch {epoch + 1}")
+        except NotFinite as error:
+            if epoch == 0:
+                raise RoundFailed(f"epoch 1: {error}; no epoch was sound") from error
+            stopped = f"epoch {epoch + 1}: {error}"
+        if stopped:
             policy.restore(before)
-            return Fitted(epoch, f"epoch {epoch + 1} {over}", _frozen(curves))
+            return Fitted(epoch, stopped, _frozen(curves))
     return Fitted(plan.epochs, None, _frozen(curves))
+
+
+def _epoch(learner: Learner, plan: Plan, curves: Curves, tell: Tell, title: str) -> str | None:
+    """Which budget it went over, if so."""
+    _learn(learner, curves, tell, f"{title} of {plan.epochs}")
+    over = _over(_watched(learner, plan, curves), plan)
+    return f"{title} {over}" if over else None
 
 
 def _learn(learner: Learner, curves: Curves, tell: Tell, title: str) -> None:

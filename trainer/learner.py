@@ -1,6 +1,7 @@
 """One step and one look at the drift, and all that lives as long as the loop. Knows no budgets."""
 
 from collections.abc import Iterator
+from math import isfinite
 from random import Random
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from trainer.adapters import Estimate
+from trainer.batch import Text
 from trainer.kl import adapted, k1, k2, k3
 from trainer.losses import drift, kto, kto_baseline, sft
 from trainer.plan import Plan
@@ -25,6 +27,10 @@ class Drift(NamedTuple):
     kl_parent_k2: Estimate
     kl_parent_k3: Estimate
     kl_base: Estimate
+
+
+class NotFinite(ArithmeticError):
+    """A number is not one; the message says which. What was learned since is worth nothing."""
 
 
 class Learner:
@@ -47,8 +53,10 @@ class Learner:
         loss, shown = self._losses(picked)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        # Not finite: better no adapter than a broken one.
-        clip_grad_norm_(self._policy.parameters(), self._plan.clip, error_if_nonfinite=True)
+        norm = clip_grad_norm_(self._policy.parameters(), self._plan.clip)
+        for name, value in (shown | {"gradient": norm.item()}).items():
+            if not isfinite(value):
+                raise NotFinite(f"the {name} is {value}")
         self._optimizer.step()
         self._warm_up.step()
         return shown
@@ -58,6 +66,7 @@ class Learner:
         data, plan = self._data, self._plan
         picked = self._random.sample(data.texts, min(plan.probe_samples, len(data.texts)))
         seed = self._random.randrange(2**31)
+        self._check(picked)
         fresh = self._policy.sample([text.prompt_ids for text in picked], seed).texts
         own = self._policy.logprobs(fresh).tolist()
         parent = self._policy.logprobs(fresh, "parent").tolist()
@@ -66,6 +75,13 @@ class Learner:
 
     def adapt(self, kl: float) -> None:
         self.kl_weight = adapted(self.kl_weight, kl, self._plan.kl_target)
+
+    def _check(self, texts: list[Text]) -> None:
+        # First: to draw a token where its chances are no numbers ends the process, on a GPU.
+        if not self._policy.is_finite():
+            raise NotFinite("a weight is not finite")
+        if not self._policy.logprobs(texts).isfinite().all():
+            raise NotFinite("a log-probability is not finite")
 
     def _losses(self, picked: list[int]) -> tuple[Tensor, dict[str, float]]:
         data, plan = self._data, self._plan

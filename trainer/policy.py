@@ -54,6 +54,9 @@ class Policy:
         for name, tensor in self._trainable().items():
             tensor.copy_(weights[name])
 
+    def is_finite(self) -> bool:
+        return all(bool(tensor.isfinite().all()) for tensor in self.parameters())
+
     def token_logprobs(self, texts: Sequence[Text]) -> Tensor:
         """(B, A), zero after an answer's end. In float32."""
         return self._forward.token_logprobs(texts)

@@ -7,12 +7,13 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from feedback.events import BASE
-from feedback.examples import Watermark, read
-from trainer.adapters import Lesson, Manifest, claim, publish, verify, write_lineage
+from trainer.adapters import Lesson, Manifest, claim, publish, write_lineage
+from trainer.course import Course, read_course
+from trainer.endings import Outcome, RoundFailed
 from trainer.fit import Fitted, Tell, fit
 from trainer.gates import Measured, decide, scores
 from trainer.load import load_policy
@@ -20,7 +21,7 @@ from trainer.lock import only_one
 from trainer.measure import measure
 from trainer.plan import Plan
 from trainer.policy import Policy
-from trainer.rows import Rows, make_rows, shortage
+from trainer.rows import Rows, shortage
 from trainer.training_set import logged_as_computed, training_set
 
 
@@ -36,18 +37,9 @@ class Places:
 
 
 class Round(NamedTuple):
-    outcome: Literal["published", "gated", "too_few"]  # gated: published, but a gate failed
+    outcome: Outcome
     why: str
     manifest: Manifest | None
-
-
-class _Course(NamedTuple):
-    """What a round learns, and from where."""
-
-    parent: str
-    folder: Path | None  # of the parent
-    rows: Rows
-    watermark: Watermark
 
 
 class _Outcome(NamedTuple):
@@ -60,11 +52,12 @@ def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
     """One round on top of `parent`, the adapter that serves."""
     began = time.monotonic()
     with only_one(places.state):
-        course = _course(places, parent, plan)
+        course = read_course(places.examples, places.adapters, parent, plan)
         if too_few := shortage(course.rows, plan):
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan)
         outcome = _train(policy, course.rows, plan, tell)
+        _check(policy)
         folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
         policy.save(folder)
         write_lineage(folder, _lessons(course.rows))
@@ -74,20 +67,9 @@ def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
     return _judged(manifest)
 
 
-def _course(places: Places, parent: str, plan: Plan) -> _Course:
-    """What settled after the parent's data ended is new; all before that may be replayed."""
-    after = {} if parent == BASE else verify(places.adapters, parent).watermark
-    fresh = read(places.examples, after)
-    new = {example.identity for example in fresh.examples}
-    # The same moment for both: what settles meanwhile is for the next round.
-    before = read(places.examples, until=fresh.watermark).examples if after else []
-    older = [example for example in before if example.identity not in new]
-    return _Course(
-        parent=parent,
-        folder=None if parent == BASE else places.adapters / parent,
-        rows=make_rows(fresh.examples, older, parent=parent, plan=plan),
-        watermark=fresh.watermark,
-    )
+def _check(policy: Policy) -> None:
+    if not policy.is_finite():
+        raise RoundFailed("a weight is not finite; nothing is published")
 
 
 def _train(policy: Policy, rows: Rows, plan: Plan, tell: Tell) -> _Outcome:
@@ -102,10 +84,9 @@ def _train(policy: Policy, rows: Rows, plan: Plan, tell: Tell) -> _Outcome:
     return _Outcome(fitted, measured, gap)
 
 
-def _manifest(
-    name: str, places: Places, plan: Plan, course: _Course, outcome: _Outcome
-) -> Manifest:
+def _manifest(name: str, places: Places, plan: Plan, course: Course, outcome: _Outcome) -> Manifest:
     measured = outcome.measured
+    told = dict(scores(measured)) | {"logprob_gap": outcome.logprob_gap}
     return Manifest(
         name=name,
         parent=course.parent,
@@ -118,7 +99,7 @@ def _manifest(
         gates=decide(measured, plan),
         kl={"parent": measured.kl_parent, "base": measured.kl_base},
         curves=outcome.fitted.curves,
-        scores=dict(scores(measured)) | {"logprob_gap": outcome.logprob_gap},
+        scores={name: value for name, value in told.items() if isfinite(value)},
         libraries={package: version(package) for package in ("torch", "transformers", "peft")},
         seconds=0.0,
     )

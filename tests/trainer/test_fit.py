@@ -1,3 +1,5 @@
+import re
+from math import isfinite
 from pathlib import Path
 
 import pytest
@@ -5,6 +7,7 @@ import torch
 
 from feedback.events import BASE
 from tests.trainer.tiny import PLAN, quiet, rated
+from trainer.endings import RoundFailed
 from trainer.fit import fit
 from trainer.load import load_policy
 from trainer.plan import Plan
@@ -87,8 +90,36 @@ def test_it_tells_how_far_it_is(policy: Policy) -> None:
     assert told[-1] == ("epoch 2 of 2", 8, 8)
 
 
-def test_numbers_that_are_not_finite_end_the_round(policy: Policy) -> None:
+def test_without_a_sound_epoch_the_round_fails(policy: Policy) -> None:
     lessons = data(policy)
     broken = TrainingSet(**{**vars(lessons), "parent": lessons.parent * float("nan")})
-    with pytest.raises(RuntimeError, match="non-finite"):
+    with pytest.raises(RoundFailed, match="epoch 1: the loss is nan; no epoch was sound"):
         fit(policy, broken, PLAN, tell=quiet)
+
+
+class Poison:
+    """Told how far the loop is, it makes a weight NaN, or so large that the gradient is none."""
+
+    def __init__(self, policy: Policy, value: float, at: tuple[str, int]) -> None:
+        self.policy, self.value, self.at = policy, value, at
+        self.sound: dict[str, torch.Tensor] = {}
+
+    def tell(self, step: str, done: int, of: int) -> None:
+        if done == 0:
+            self.sound = self.policy.weights()
+        if (step, done) == self.at:
+            with torch.no_grad():
+                self.policy.parameters()[0].fill_(self.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+@pytest.mark.parametrize("done", [3, 8])  # in the middle, and after the last step
+def test_it_goes_back_to_the_last_sound_epoch(policy: Policy, value: float, done: int) -> None:
+    poison = Poison(policy, value, ("epoch 2 of 3", done))
+    plan = PLAN.model_copy(update={"epochs": 3})
+    fitted = fit(policy, data(policy), plan, tell=poison.tell)
+    assert fitted.kept_epochs == 1
+    assert fitted.stopped is not None
+    assert re.match(r"epoch 2: (the \w+ is (nan|inf)|a .* is not finite)", fitted.stopped)
+    assert all(torch.equal(poison.sound[name], now) for name, now in policy.weights().items())
+    assert all(isfinite(value) for curve in fitted.curves.values() for value in curve)
