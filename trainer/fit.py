@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from trainer.endings import RoundFailed
 from trainer.kl import upper, within
-from trainer.learner import Drift, Learner, NotFinite
+from trainer.learner import Drift, Learner, NotFinite, State
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.training_set import TrainingSet
 
 Tell = Callable[[str, int, int], None]  # what is being done, how far, of how much
+Keep = Callable[[State], None]  # after each epoch that counts
 Curves = dict[str, list[float]]
 
 
@@ -25,10 +26,20 @@ class Fitted(NamedTuple):
     curves: dict[str, tuple[float, ...]]
 
 
-def fit(policy: Policy, data: TrainingSet, plan: Plan, *, tell: Tell) -> Fitted:
+def fit(
+    policy: Policy,
+    data: TrainingSet,
+    plan: Plan,
+    *,
+    tell: Tell,
+    start: State | None = None,
+    keep: Keep = lambda state: None,
+) -> Fitted:
     learner = Learner(policy, data, plan)
-    curves: Curves = {}
-    for epoch in range(plan.epochs):
+    if start:
+        learner.go_on_from(start)
+    curves: Curves = dict(start.curves) if start else {}
+    for epoch in range(start.epochs if start else 0, plan.epochs):
         before = policy.weights()
         try:
             stopped = _epoch(learner, plan, curves, tell, f"epoch {epoch + 1}")
@@ -39,6 +50,7 @@ def fit(policy: Policy, data: TrainingSet, plan: Plan, *, tell: Tell) -> Fitted:
         if stopped:
             policy.restore(before)
             return Fitted(epoch, stopped, _frozen(curves))
+        keep(learner.state(epoch + 1, curves))
     return Fitted(plan.epochs, None, _frozen(curves))
 
 

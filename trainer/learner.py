@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import isfinite
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from trainer.batch import Text
 from trainer.kl import adapted, k1, k2, k3
 from trainer.losses import drift, kto, kto_baseline, sft
 from trainer.plan import Plan
-from trainer.policy import Policy
+from trainer.policy import Policy, Weights
 from trainer.training_set import TrainingSet
 
 
@@ -27,6 +27,19 @@ class Drift(NamedTuple):
     kl_parent_k2: Estimate
     kl_parent_k3: Estimate
     kl_base: Estimate
+
+
+class State(NamedTuple):
+    """All that the next epoch depends on; tensors and plain values only."""
+
+    epochs: int  # that are behind it
+    curves: dict[str, list[float]]
+    weights: Weights
+    optimizer: dict[str, Any]
+    warm_up: dict[str, Any]
+    kl_weight: float
+    order: Any  # of the generator that mixes rows and draws probes
+    torch_random: Tensor
 
 
 class NotFinite(ArithmeticError):
@@ -43,6 +56,26 @@ class Learner:
         self.kl_weight = plan.kl_weight
         # The incomplete last batch is left out; the next epoch mixes anew.
         self.steps = max(len(data.texts) // plan.batch_size, 1)
+
+    def state(self, epochs: int, curves: dict[str, list[float]]) -> State:
+        return State(
+            epochs=epochs,
+            curves=curves,
+            weights=self._policy.weights(),
+            optimizer=self._optimizer.state_dict(),
+            warm_up=self._warm_up.state_dict(),
+            kl_weight=self.kl_weight,
+            order=self._random.getstate(),
+            torch_random=torch.get_rng_state(),
+        )
+
+    def go_on_from(self, state: State) -> None:
+        self._policy.restore(state.weights)
+        self._optimizer.load_state_dict(state.optimizer)
+        self._warm_up.load_state_dict(state.warm_up)
+        self.kl_weight = state.kl_weight
+        self._random.setstate(state.order)
+        torch.set_rng_state(state.torch_random)
 
     def batches(self) -> Iterator[list[int]]:
         order = self._random.sample(range(len(self._data.texts)), len(self._data.texts))

@@ -1,39 +1,31 @@
 """STORY. A round: choose the parent, read what users said since, train, gate, publish.
 
-A round that dies leaves nothing: an adapter is seen whole, at the end, or not at all.
+An adapter is seen whole, at the end, or not at all. A round that died goes on after its last epoch.
 """
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from math import isfinite
-from pathlib import Path
 from typing import NamedTuple
 
 from trainer.adapters import Lesson, Manifest, claim, publish, write_lineage
-from trainer.course import Course, read_course
+from trainer.checkpoint import Checkpoint
+from trainer.course import Course
+from trainer.course import Places as Places
 from trainer.endings import Outcome, RoundFailed
-from trainer.fit import Fitted, Tell, fit
+from trainer.fit import Fitted, Keep, Tell, fit
 from trainer.gates import Measured, decide, scores
+from trainer.learner import State
 from trainer.load import load_policy
 from trainer.lock import only_one
 from trainer.measure import measure
 from trainer.plan import Plan
 from trainer.policy import Policy
+from trainer.resume import choose, mark
 from trainer.rows import Rows, shortage
 from trainer.training_set import logged_as_computed, training_set
-
-
-@dataclass(frozen=True)
-class Places:
-    """What a round reads and writes."""
-
-    base: str  # the base model, a folder or a name
-    series: str  # adapters are SERIES-v1, SERIES-v2 ...
-    examples: Path
-    adapters: Path
-    state: Path
 
 
 class Round(NamedTuple):
@@ -52,18 +44,25 @@ def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
     """One round on top of `parent`, the adapter that serves."""
     began = time.monotonic()
     with only_one(places.state):
-        course = read_course(places.examples, places.adapters, parent, plan)
+        checkpoint = Checkpoint(places.state)
+        course, start = choose(places, parent, plan, checkpoint)
         if too_few := shortage(course.rows, plan):
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan)
-        outcome = _train(policy, course.rows, plan, tell)
-        _check(policy)
+        keep = partial(checkpoint.save, mark(places, course, plan))
+        try:
+            outcome = _train(policy, course.rows, plan, tell, start, keep)
+            _check(policy)
+        except RoundFailed:
+            checkpoint.clear()  # it would fail again
+            raise
         folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
         policy.save(folder)
         write_lineage(folder, _lessons(course.rows))
         draft = _manifest(folder.name, places, plan, course, outcome)
         seconds = time.monotonic() - began
         manifest = publish(folder, draft.model_copy(update={"seconds": seconds}))
+        checkpoint.clear()
     return _judged(manifest)
 
 
@@ -72,12 +71,14 @@ def _check(policy: Policy) -> None:
         raise RoundFailed("a weight is not finite; nothing is published")
 
 
-def _train(policy: Policy, rows: Rows, plan: Plan, tell: Tell) -> _Outcome:
+def _train(
+    policy: Policy, rows: Rows, plan: Plan, tell: Tell, start: State | None, keep: Keep
+) -> _Outcome:
     trust, gap = logged_as_computed(policy, rows.train, plan)
     tell("parent's log-probabilities", 0, 1)
     data = training_set(policy, [*rows.train, *rows.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
-    fitted = fit(policy, data, plan, tell=tell)
+    fitted = fit(policy, data, plan, tell=tell, start=start, keep=keep)
     tell("gates", 0, 1)
     measured = measure(policy, fitted, rows, plan, trust=trust)
     tell("gates", 1, 1)
