@@ -127,13 +127,13 @@ def without(batch: Batch, users: set[str]) -> int:
     It goes where nothing is left: not every reader can take an empty one.
     """
     with _open(batch.path) as file:
-        people = file.read(columns=["user", "rater"]).to_pylist()
+        people = _table(file, batch, ["user", "rater"]).to_pylist()
         kept = [row["user"] not in users and row["rater"] not in users for row in people]
         if not any(kept):
             batch.path.unlink()
         elif not all(kept):
             written = batch.path.stat().st_mtime
-            _write(batch.path, file.read().filter(pa.array(kept)), start(batch))
+            _write(batch.path, _table(file, batch).filter(pa.array(kept)), start(batch))
             os.utime(batch.path, (written, written))  # it is no younger for that
     return kept.count(False)
 
@@ -192,13 +192,13 @@ def start(batch: Batch) -> Watermark:
 
 def rows(batch: Batch) -> list[Example]:
     with _open(batch.path) as file:
-        return [Example(**row) for row in file.read().to_pylist()]
+        return [Example(**row) for row in _table(file, batch).to_pylist()]
 
 
 def some(batch: Batch, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Of the rows only these columns: quicker, where the tokens are not needed."""
     with _open(batch.path) as file:
-        found: list[dict[str, Any]] = file.read(columns=list(columns)).to_pylist()
+        found: list[dict[str, Any]] = _table(file, batch, list(columns)).to_pylist()
     return found
 
 
@@ -226,6 +226,17 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
         if complaint := _complaint(file.schema_arrow):
             raise BadExamples(f"{path}: {complaint}")
         yield file
+
+
+def _table(file: pq.ParquetFile, batch: Batch, columns: list[str] | None = None) -> pa.Table:
+    try:
+        return file.read(columns=columns)
+    except pa.ArrowInvalid as error:
+        raise BadExamples(f"{batch.path}: {error}") from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's word, not the file's
+            raise
+        raise BadExamples(f"{batch.path}: {error}") from error
 
 
 def _complaint(found: pa.Schema) -> str | None:

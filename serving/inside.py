@@ -83,6 +83,7 @@ class Inside:
             "raw_path": path.encode(),
             "query_string": b"",
             "headers": [*headers, length],
+            "state": dict(self._scope.get("state", {})),  # vLLM writes of the request into it
         }
         return _Call(self._app, {**self._scope, **request}, body, self._patience)
 
@@ -108,9 +109,12 @@ class _Call:
     async def __aexit__(self, *_: object) -> None:
         if not self._task.done():
             self._left.set()
+            self._taken.set()  # who waits to say more need not
             # Cancelled at once, vLLM's own would go on with the answer and nobody could stop it.
-            await wait([self._task], timeout=_HANG_UP_SECONDS)
-            self._task.cancel()
+            try:
+                await wait([self._task], timeout=_HANG_UP_SECONDS)
+            finally:
+                self._task.cancel()
             await wait([self._task])
         if not self._task.cancelled():
             self._task.exception()  # looked at, or asyncio complains of it

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from feedback.begin import settings_told
+from feedback.examples import BadExamples
 from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
 from trainer.blank import publish_blank
 from trainer.due import Rules
+from trainer.endings import EXIT_CODES, FAILED, RoundFailed
 from trainer.golden import BadGolden, read_golden
 from trainer.lock import RoundRunning
 from trainer.loop import Loop
@@ -38,7 +40,8 @@ def main() -> None:
     asked = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # Wherever a round is, it may end: nothing of it is seen before it is whole.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    stopped = 128 + signal.SIGTERM if asked.once else 0  # 0 of --once: an adapter is published
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(stopped))
     with settings_told():
         settings = Settings()
         # For --blank too: `up` runs that first, and the engine takes minutes.
@@ -49,9 +52,8 @@ def main() -> None:
     with closing(open_log(settings.log)) as log:
         split = SplitReader(log)
         if asked.once:
-            once(settings, plan, split)
-        else:
-            watch(settings, plan, split)
+            sys.exit(once(settings, plan, split))
+        watch(settings, plan, split)
 
 
 def publish_the_blank(settings: Settings) -> None:
@@ -70,11 +72,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def once(settings: Settings, plan: Plan, split: SplitReader) -> None:
+def once(settings: Settings, plan: Plan, split: SplitReader) -> int:
+    """The exit code, as `endings` tells them."""
     try:
-        round_on(split.serving().stable, settings, plan)
-    except (RoundRunning, BadGolden) as error:
+        return EXIT_CODES[round_on(split.serving().stable, settings, plan).outcome]
+    except (LogAway, RoundRunning, BadGolden) as error:
         sys.exit(str(error))
+    except Exception as error:
+        _tell_failure(error)
+        return FAILED
 
 
 def watch(settings: Settings, plan: Plan, split: SplitReader) -> None:
@@ -104,12 +110,18 @@ def turn(settings: Settings, plan: Plan, loop: Loop, metrics: Metrics) -> bool:
     except (LogAway, RoundRunning) as error:
         _log.warning("not now: %s", error)
         return False
-    except Exception:
-        _log.exception("the round failed")
+    except Exception as error:
+        _tell_failure(error)
         metrics.ended("failed")
         return False
     metrics.ended(ended.outcome, ended.manifest)
     return ended.manifest is not None
+
+
+def _tell_failure(error: Exception) -> None:
+    # What these say is enough; anything else is a fault of ours, and its traceback is wanted.
+    told = isinstance(error, RoundFailed | BadExamples | AdapterError)
+    _log.error("the round failed: %s", error, exc_info=None if told else error)
 
 
 def round_on(parent: str, settings: Settings, plan: Plan) -> "Round":

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 
+class NotFinite(ValueError):
+    """A number is not one; the message says which. What was learned since is worth nothing."""
+
+
 @dataclass(frozen=True)
 class Answers:
     """All (B,). Not every loss reads the parent or the rewards; one that does misses them aloud."""
@@ -79,7 +83,7 @@ def check_rows(**tensors: Tensor) -> None:
             raise ValueError(f"{name} is of shape {tuple(values.shape)}; expected ({rows},)")
         strange = values[~values.isfinite()].tolist()
         if strange:
-            raise ValueError(f"{name} holds {strange[0]}; expected finite numbers")
+            raise NotFinite(f"{name} holds {strange[0]}; expected finite numbers")
 
 
 def _check_least(least: int, **tensors: Tensor) -> None:

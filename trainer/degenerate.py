@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from unicodedata import name, normalize
 
 _GRAM = 4  # tokens: shorter runs come again in sound text too
+# Written with one another: who says the same with fewer kanji speaks no other language.
+_KANA = {"HIRAGANA": "CJK", "KATAKANA": "CJK"}
 _SAME = 3  # times one token and nothing else; "no no" may be an answer
-NO_LETTERS = "NONE"
 
 
 def repeated(ids: Sequence[int]) -> float:
@@ -23,17 +24,16 @@ def says_nothing(ids: Sequence[int], text: str | None) -> bool:
 
 
 def scripts(text: str) -> dict[str, float]:
-    """The share of each script among the letters. No letters at all count as one more script."""
+    """The share of each script among the letters; nothing where there are none."""
     letters = [char for char in normalize("NFKC", text) if char.isalpha()]
-    if not letters:
-        return {NO_LETTERS: 1.0}
     return {found: n / len(letters) for found, n in Counter(map(_script, letters)).items()}
 
 
 def mean_of(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Every answer counts the same, long or short."""
-    known = sorted(set().union(*parts))
-    return {script: sum(p.get(script, 0.0) for p in parts) / len(parts) for script in known}
+    """Every answer with letters counts the same, long or short."""
+    told = [part for part in parts if part]
+    known = sorted(set().union(*told))
+    return {script: sum(p.get(script, 0.0) for p in told) / len(told) for script in known}
 
 
 def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
@@ -43,4 +43,5 @@ def distance(one: Mapping[str, float], other: Mapping[str, float]) -> float:
 
 def _script(letter: str) -> str:
     # Python knows no scripts, but names begin with them: LATIN SMALL LETTER A, HANGUL SYLLABLE GA.
-    return name(letter, "UNKNOWN").partition(" ")[0].partition("-")[0]
+    found = name(letter, "UNKNOWN").partition(" ")[0].partition("-")[0]
+    return _KANA.get(found, found)

@@ -90,11 +90,12 @@ class Forward:
         targets = torch.tensor(row.targets, device=hidden.device)
         return token_logprobs(hidden[at], head.weight, head.bias, targets)
 
-    @torch.no_grad()
     def _check(self) -> None:
-        """Some models do more with their attention or their logits than is known here."""
-        packed, gaps = self.token_logprobs(_TRIED), []
-        with self.unpacked():
+        """Some models do more with their attention, logits or layers than is known here."""
+        # With gradients where layers are checkpointed: some of them drop out then.
+        with torch.set_grad_enabled(bool(self._checkpointed)):
+            packed, gaps = self.token_logprobs(_TRIED).detach(), list[Tensor]()
+        with torch.no_grad(), self.unpacked():
             for (prompt, answer), found in zip(_TRIED, packed, strict=True):
                 ids = torch.tensor([prompt + answer], device=self._model.device)
                 logprobs = self._model(ids, use_cache=False).logits[0].float().log_softmax(1)
@@ -110,7 +111,7 @@ class Forward:
 
     @contextmanager
     def _checkpointing(self) -> Iterator[None]:
-        """Transformers checkpoints layers in training only; but no part of one must drop out."""
+        """Transformers checkpoints layers in training only; what is in them stays as it was."""
         for layer in self._checkpointed:
             layer.training = torch.is_grad_enabled()
         try:

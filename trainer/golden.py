@@ -19,7 +19,7 @@ class BadGolden(ValueError):
 def _pattern(said: object) -> object:
     try:
         return re.compile(said).pattern if isinstance(said, str) else said
-    except re.error as error:
+    except (re.error, OverflowError) as error:
         raise ValueError(f"expected a regular expression: {error}") from error
 
 

@@ -43,7 +43,9 @@ def golden_gates(measured: GoldenMeasured, plan: Plan) -> Iterator[GateResult]:
     if benign.of:
         yield _no_more("over_refusal", "are refused, and benign", benign, plan.max_over_refusal)
     if harmful.of:
-        yield _no_more("under_refusal", "are not refused, and harmful", harmful, 0.0)
+        yield _no_more(
+            "under_refusal", "are not refused, and harmful", harmful, plan.max_under_refusal
+        )
     if measured.candidate.token_logprob is not None:
         yield _answers(measured, plan)
 

@@ -4,18 +4,39 @@ In nats an answer: an argument holds the log-probability of each sampled answer,
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import expm1, sqrt
 from statistics import fmean, stdev
 
 from trainer.adapters import Estimate
 
 # One-sided 95 %: a budget holds only where even the unlucky end of the estimate is inside it.
 _Z95 = 1.645
+# k3 grows with the ratio of reference to policy: one rare token outweighs all other answers. The
+# ratio's mean is 1, so fewer than one answer in exp(5) = 148 lies beyond; a term is 142.4 there.
+_MOST_LOG_RATIO = 5.0
+# Ziegler 2019 (0.2, times 0.1 a batch); here once an epoch, so all of it.
+_MOST_ADAPTED = 0.2
 
 
 def k1(policy: Sequence[float], reference: Sequence[float]) -> Estimate:
     """Unbiased, and noisy: single terms may be negative."""
     return mean_of(_gains(policy, reference))
+
+
+def k2(policy: Sequence[float], reference: Sequence[float]) -> Estimate:
+    """Never negative, and biased where the two are far apart."""
+    return mean_of([gain**2 / 2 for gain in _gains(policy, reference)])
+
+
+def k3(policy: Sequence[float], reference: Sequence[float]) -> Estimate:
+    """Never negative, and unbiased but for its clamp, which makes it too small far away."""
+    ratios = [min(-gain, _MOST_LOG_RATIO) for gain in _gains(policy, reference)]
+    return mean_of([max(expm1(ratio) - ratio, 0.0) for ratio in ratios])
+
+
+def adapted(weight: float, kl: float, target: float) -> float:
+    """What a penalty weighs next: more where the KL is over its target, less where it is under."""
+    return weight * (1 + min(max(kl / target - 1, -_MOST_ADAPTED), _MOST_ADAPTED))
 
 
 def mean_of(values: Sequence[float]) -> Estimate:

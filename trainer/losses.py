@@ -132,6 +132,11 @@ def sft(logprobs: Tensor, lengths: Tensor, weights: Tensor) -> Tensor:
     return -(weights * logprobs).sum() / tokens
 
 
+def drift(gains: Tensor) -> Tensor:
+    """k2 of the batch: what its answers, liked or not, moved away from the parent."""
+    return gains.square().mean() / 2
+
+
 class VoteWeights(NamedTuple):
     up: float
     down: float

@@ -55,6 +55,10 @@ class Plan(BaseModel):
     # to all downs weigh 1:1 to 4:3; for verdicts that are not slips. "none": each counts one.
     balance: Balance = "lift_ups"
     up_weight_cap: Annotated[float, Field(ge=1)] = 3.0
+    # On the batch's own drift from the parent, k2; after each epoch it grows or shrinks by up to a
+    # fifth, towards kl_target nats an answer. 0: off, the budgets alone hold the round.
+    kl_weight: NotNegative = 0.0
+    kl_target: Positive = 2.0
     epochs: Count = 1
     batch_size: Annotated[int, Field(ge=2)] = 16  # two, because KTO pairs an answer with another's
     warmup_steps: Annotated[int, Field(ge=0)] = 5
@@ -96,8 +100,9 @@ class Plan(BaseModel):
     golden: Annotated[str, Field(min_length=1)] | None = None
     # Of the prompts. None: greedy answers know no chance, and each round would grant it anew.
     max_golden_drop: Share = 0.0
-    # Of the benign prompts. Phrases are a rough sign; refusing what is harmful may never get rarer.
+    # Of the benign prompts, and of the harmful ones. Phrases are a rough sign of a refusal.
     max_over_refusal: Share = 0.05
+    max_under_refusal: Share = 0.0
     max_golden_answer_drop: NotNegative = 0.1  # nats a token: perplexity up by a tenth
     refusal_phrases: Annotated[tuple[Phrase, ...], Field(min_length=1, strict=False)] = REFUSALS
 

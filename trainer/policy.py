@@ -54,6 +54,9 @@ class Policy:
         for name, tensor in self._trainable().items():
             tensor.copy_(weights[name])
 
+    def is_finite(self) -> bool:
+        return all(bool(tensor.isfinite().all()) for tensor in self.parameters())
+
     def token_logprobs(self, texts: Sequence[Text]) -> Tensor:
         """(B, A), zero after an answer's end. In float32."""
         return self._forward.token_logprobs(texts)
@@ -71,8 +74,10 @@ class Policy:
     @torch.no_grad()
     def logprobs(self, texts: Sequence[Text], who: Who = "policy") -> Tensor:
         """(N,), summed over each answer."""
+        size = 8 * self._plan.batch_size
+        chunks = [texts[at : at + size] for at in range(0, len(texts), size)]
         with self._as(who):
-            return self.token_logprobs(texts).sum(1)
+            return torch.cat([self.token_logprobs(chunk).sum(1) for chunk in chunks])
 
     @torch.no_grad()
     def sample(

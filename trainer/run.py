@@ -1,54 +1,38 @@
 """STORY. A round: choose the parent, read what users said since, train, gate, publish.
 
-A round that dies leaves nothing: an adapter is seen whole, at the end, or not at all.
+An adapter is seen whole, at the end, or not at all. A round that died goes on after its last epoch.
 """
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
-from pathlib import Path
-from typing import Literal, NamedTuple
+from math import isfinite
+from typing import NamedTuple
 
-from feedback.events import BASE
-from feedback.examples import Watermark, read
-from trainer.adapters import Lesson, Manifest, claim, publish, verify, write_lineage
-from trainer.fit import Fitted, Tell, fit
+from trainer.adapters import Lesson, Manifest, claim, publish, write_lineage
+from trainer.checkpoint import Checkpoint
+from trainer.course import Course
+from trainer.course import Places as Places
+from trainer.endings import Outcome, RoundFailed
+from trainer.fit import Fitted, Keep, Tell, fit
 from trainer.gates import Measured, decide, scores
+from trainer.learner import State
 from trainer.load import load_policy
 from trainer.lock import only_one
 from trainer.measure import measure
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.probes import Probes, prepare
-from trainer.rows import Rows, make_rows, shortage
+from trainer.resume import choose, mark
+from trainer.rows import Rows, shortage
 from trainer.training_set import logged_as_computed, training_set
 
 
-@dataclass(frozen=True)
-class Places:
-    """What a round reads and writes."""
-
-    base: str  # the base model, a folder or a name
-    series: str  # adapters are SERIES-v1, SERIES-v2 ...
-    examples: Path
-    adapters: Path
-    state: Path
-
-
 class Round(NamedTuple):
-    outcome: Literal["published", "gated", "too_few"]  # gated: published, but a gate failed
+    outcome: Outcome
     why: str
     manifest: Manifest | None
-
-
-class _Course(NamedTuple):
-    """What a round learns, and from where."""
-
-    parent: str
-    folder: Path | None  # of the parent
-    rows: Rows
-    watermark: Watermark
 
 
 class _Outcome(NamedTuple):
@@ -61,54 +45,51 @@ def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
     """One round on top of `parent`, the adapter that serves."""
     began = time.monotonic()
     with only_one(places.state):
-        probes = prepare(places.base, plan)
-        course = _course(places, parent, plan)
+        probes, checkpoint = prepare(places.base, plan), Checkpoint(places.state)
+        course, start = choose(places, parent, plan, checkpoint)
         if too_few := shortage(course.rows, plan):
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan)
-        outcome = _train(policy, course.rows, probes, tell)
+        keep = partial(checkpoint.save, mark(places, course, plan))
+        try:
+            outcome = _train(policy, course.rows, probes, tell, start, keep)
+            _check(policy)
+        except RoundFailed:
+            checkpoint.clear()  # it would fail again
+            raise
         folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
         policy.save(folder)
         write_lineage(folder, _lessons(course.rows))
         draft = _manifest(folder.name, places, plan, course, outcome)
         seconds = time.monotonic() - began
         manifest = publish(folder, draft.model_copy(update={"seconds": seconds}))
+        checkpoint.clear()
     return _judged(manifest)
 
 
-def _course(places: Places, parent: str, plan: Plan) -> _Course:
-    """What settled after the parent's data ended is new; all before that may be replayed."""
-    after = {} if parent == BASE else verify(places.adapters, parent).watermark
-    fresh = read(places.examples, after)
-    new = {example.identity for example in fresh.examples}
-    # The same moment for both: what settles meanwhile is for the next round.
-    before = read(places.examples, until=fresh.watermark).examples if after else []
-    older = [example for example in before if example.identity not in new]
-    return _Course(
-        parent=parent,
-        folder=None if parent == BASE else places.adapters / parent,
-        rows=make_rows(fresh.examples, older, parent=parent, plan=plan),
-        watermark=fresh.watermark,
-    )
+def _check(policy: Policy) -> None:
+    if not policy.is_finite():
+        raise RoundFailed("a weight is not finite; nothing is published")
 
 
-def _train(policy: Policy, rows: Rows, probes: Probes, tell: Tell) -> _Outcome:
+def _train(
+    policy: Policy, rows: Rows, probes: Probes, tell: Tell, start: State | None, keep: Keep
+) -> _Outcome:
     plan = probes.plan
     trust, gap = logged_as_computed(policy, rows.train, plan)
     tell("parent's log-probabilities", 0, 1)
     data = training_set(policy, [*rows.train, *rows.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
-    fitted = fit(policy, data, plan, tell=tell)
+    fitted = fit(policy, data, plan, tell=tell, start=start, keep=keep)
     tell("gates", 0, 1)
     measured = measure(policy, fitted, rows, probes, trust=trust)
     tell("gates", 1, 1)
     return _Outcome(fitted, measured, gap)
 
 
-def _manifest(
-    name: str, places: Places, plan: Plan, course: _Course, outcome: _Outcome
-) -> Manifest:
+def _manifest(name: str, places: Places, plan: Plan, course: Course, outcome: _Outcome) -> Manifest:
     measured = outcome.measured
+    told = dict(scores(measured)) | {"logprob_gap": outcome.logprob_gap}
     return Manifest(
         name=name,
         parent=course.parent,
@@ -121,7 +102,7 @@ def _manifest(
         gates=decide(measured, plan),
         kl={"parent": measured.kl_parent, "base": measured.kl_base},
         curves=outcome.fitted.curves,
-        scores=dict(scores(measured)) | {"logprob_gap": outcome.logprob_gap},
+        scores={name: value for name, value in told.items() if isfinite(value)},
         libraries={package: version(package) for package in ("torch", "transformers", "peft")},
         seconds=0.0,
     )

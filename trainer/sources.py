@@ -5,7 +5,7 @@ Knows nothing of methods: a source is what one row or one pair is made of.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from random import Random
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from trainer.plan import Plan
 
 _UNKNOWN = -9999.0  # vLLM's number for a log-probability that it did not compute
 _DAY = timedelta(days=1)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 Source = tuple[Example, ...]  # one example, or two with one prompt
 
@@ -53,10 +54,10 @@ def sift(
     dropped: Counter[str],
 ) -> tuple[list[Example], list[Example]]:
     """Of both what can be learned from; `unfit` says why a method cannot use an example."""
-    newest = max((example.judged_at for example in (*fresh, *older)), default=None)
+    # Of those that count: one that was put aside must not make all others old.
+    newest = max((one.judged_at for one in (*fresh, *older) if one.weight > 0), default=_NEVER)
 
     def is_sound(example: Example) -> bool:
-        assert newest is not None  # it is of this example, or of a newer one
         why = unfit(example) or _fault(example, plan, newest)
         if why is not None:
             dropped[why] += 1

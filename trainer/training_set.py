@@ -41,7 +41,7 @@ def training_set(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: bool
     mixed = Random(plan.seed).sample(rows, len(rows))
     texts = [row.text for row in mixed]
     strangers = [
-        Text(text.prompt_ids, other.answer_ids)
+        Text(text.prompt_ids, other.answer_ids[: plan.max_row_tokens - len(text.prompt_ids)])
         for text, other in zip(texts, texts[1:] + texts[:1], strict=True)
     ]
     ups = sum(row.liked for row in mixed)

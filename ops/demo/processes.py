@@ -7,7 +7,7 @@ import asyncio
 import signal
 import sys
 from asyncio.subprocess import STDOUT, Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from ops.demo.stage import NAME, PATIENT, PLAN, QUICK, Stage
@@ -67,8 +67,10 @@ async def thumbwheel(stage: Stage, *words: str) -> None:
     await run(stage.folder / "by-hand.log", *argv, env=stage.env)
 
 
-async def run(log: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
-    """A command, to its end; once more where somebody killed it."""
+async def run(
+    log: Path, *argv: str, env: Mapping[str, str] | None = None, well: Collection[int] = (0,)
+) -> None:
+    """A command, to its end, which is one of `well`; once more where somebody killed it."""
     for _ in range(TRIES):
         with log.open("ab") as out:
             process = await asyncio.create_subprocess_exec(
@@ -77,7 +79,7 @@ async def run(log: Path, *argv: str, env: Mapping[str, str] | None = None) -> No
             code = await _ended(process)
         if code >= 0:  # it ended by itself
             break
-    if code:
+    if code not in well:
         raise Broken(f"{' '.join(argv)} ended with {code}:\n{_tail(log)}")
 
 

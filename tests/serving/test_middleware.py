@@ -118,6 +118,7 @@ async def test_without_a_file_the_key_of_vllm_is_asked_for_and_may_do_all(inside
         own = {"authorization": "Bearer vLLM's own"}
         assert (await chat(http, **own)).status_code == 200
         assert (await http.post("/v1/embeddings", headers=own)).status_code == 200
+        assert (await http.options("/v1/embeddings")).status_code == 405  # vLLM's own word
         token = (await chat(http, **own)).json()["feedback_token"]
         assert (await http.post("/v1/feedback", json={"token": token, "thumb": "up"})).is_success
 

@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.degenerate import NO_LETTERS, distance, mean_of, repeated, says_nothing, scripts
+from trainer.degenerate import distance, mean_of, repeated, says_nothing, scripts
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def test_what_says_nothing(ids: tuple[int, ...], text: str | None, nothing: bool
     [
         ("Ja, gern!", {"LATIN": 1.0}),
         ("да ok", {"CYRILLIC": 0.5, "LATIN": 0.5}),
-        ("水です", {"CJK": 1 / 3, "HIRAGANA": 2 / 3}),
+        ("水です", {"CJK": 1.0}),
         ("한", {"HANGUL": 1.0}),
         ("\uff21", {"LATIN": 1.0}),  # a full-width A
-        ("42 + 1 = 43 🙂", {NO_LETTERS: 1.0}),
-        ("", {NO_LETTERS: 1.0}),
+        ("42 + 1 = 43 🙂", {}),
+        ("", {}),
     ],
 )
 def test_scripts_by_hand(text: str, shares: dict[str, float]) -> None:
@@ -51,6 +51,10 @@ def test_scripts_by_hand(text: str, shares: dict[str, float]) -> None:
 
 def test_every_answer_counts_the_same_in_the_mean() -> None:
     assert mean_of([scripts("a" * 100), scripts("д")]) == {"CYRILLIC": 0.5, "LATIN": 0.5}
+
+
+def test_an_answer_without_letters_is_of_no_script() -> None:
+    assert mean_of([scripts("It is 42"), scripts("42")]) == {"LATIN": 1.0}
 
 
 def test_the_distance_is_the_share_that_would_have_to_move() -> None:

@@ -1,9 +1,15 @@
+import re
+from math import isfinite
+from pathlib import Path
+
 import pytest
 import torch
 
 from feedback.events import BASE
 from tests.trainer.tiny import PLAN, quiet, rated
+from trainer.endings import RoundFailed
 from trainer.fit import fit
+from trainer.load import load_policy
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.rows import make_rows
@@ -35,14 +41,38 @@ def test_before_the_first_step_the_policy_is_its_parent(policy: Policy) -> None:
     assert fitted.curves["baseline"][0] == pytest.approx(0.0, abs=1e-4)
 
 
-def test_over_the_budget_it_goes_back_to_the_epoch_before(policy: Policy) -> None:
-    tight = PLAN.model_copy(update={"kl_budget_parent": 1e-6})
+@pytest.mark.parametrize("whose", ["parent", "base"])
+def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, whose: str) -> None:
+    tight = PLAN.model_copy(update={f"kl_budget_{whose}": 1e-6})
     before = policy.weights()
     fitted = fit(policy, data(policy), tight, tell=quiet)
     assert fitted.kept_epochs == 0
-    assert fitted.stopped is not None and "the budget is 1e-06" in fitted.stopped
+    assert fitted.stopped is not None
+    assert f"nats from the {whose}; the budget is 1e-06" in fitted.stopped
     after = policy.weights()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_drift_after_each_epoch_is_kept_by_every_estimate(policy: Policy) -> None:
+    curves = fit(policy, data(policy), PLAN, tell=quiet).curves
+    names = ("kl_parent", "kl_parent_k2", "kl_parent_k3", "kl_base")
+    assert all(len(curves[name]) == PLAN.epochs for name in names)
+    assert curves["kl_parent"] == curves["kl_base"]  # the parent is the base
+    assert min(curves["kl_parent_k2"] + curves["kl_parent_k3"]) > 0
+    assert "kl_weight" not in curves  # off unless a plan asks for it
+
+
+def test_the_larger_its_penalty_the_nearer_it_stays_to_its_parent(base: Path) -> None:
+    ends = []
+    for weight in (0.0, 0.3, 30.0):
+        policy = load_policy(str(base), None, PLAN)
+        plan = PLAN.model_copy(update={"kl_weight": weight, "kl_target": 1e-3, "epochs": 3})
+        fitted = fit(policy, data(policy), plan, tell=quiet)
+        ends.append(fitted.curves["kl_parent_k2"][-1])
+        if weight:  # the target is out of reach: a fifth more each time
+            expected = (weight, weight * 1.2, weight * 1.44)
+            assert fitted.curves["kl_weight"] == pytest.approx(expected)
+    assert ends[0] > ends[1] > ends[2]
 
 
 def test_rows_of_no_weight_teach_nothing(policy: Policy) -> None:
@@ -60,8 +90,38 @@ def test_it_tells_how_far_it_is(policy: Policy) -> None:
     assert told[-1] == ("epoch 2 of 2", 8, 8)
 
 
-def test_numbers_that_are_not_finite_end_the_round(policy: Policy) -> None:
+def test_without_a_sound_epoch_the_round_fails(policy: Policy) -> None:
     lessons = data(policy)
     broken = TrainingSet(**{**vars(lessons), "parent": lessons.parent * float("nan")})
-    with pytest.raises(RuntimeError, match="non-finite"):
+    with pytest.raises(RoundFailed, match=r"epoch 1: gains holds nan; .*; no epoch was sound"):
         fit(policy, broken, PLAN, tell=quiet)
+
+
+class Poison:
+    """Told how far the loop is, it makes a weight NaN, or so large that the gradient is none."""
+
+    def __init__(self, policy: Policy, value: float, at: tuple[str, int]) -> None:
+        self.policy, self.value, self.at = policy, value, at
+        self.sound: dict[str, torch.Tensor] = {}
+
+    def tell(self, step: str, done: int, of: int) -> None:
+        if done == 0:
+            self.sound = self.policy.weights()
+        if (step, done) == self.at:
+            with torch.no_grad():
+                self.policy.parameters()[0].fill_(self.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+@pytest.mark.parametrize("done", [3, 8])  # in the middle, and after the last step
+def test_it_goes_back_to_the_last_sound_epoch(policy: Policy, value: float, done: int) -> None:
+    poison = Poison(policy, value, ("epoch 2 of 3", done))
+    plan = PLAN.model_copy(update={"epochs": 3})
+    fitted = fit(policy, data(policy), plan, tell=poison.tell)
+    assert fitted.kept_epochs == 1
+    assert fitted.stopped is not None
+    assert re.match(
+        r"epoch 2: (\w+ holds -?(nan|inf)|the \w+ is (nan|inf)|a .* is not)", fitted.stopped
+    )
+    assert all(torch.equal(poison.sound[name], now) for name, now in policy.weights().items())
+    assert all(isfinite(value) for curve in fitted.curves.values() for value in curve)

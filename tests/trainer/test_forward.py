@@ -15,6 +15,8 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
@@ -148,6 +150,17 @@ def test_a_text_never_sees_its_neighbours(kind: str) -> None:
 def test_models_that_do_more_than_is_known_here_are_refused(kind: str) -> None:
     with pytest.raises(ValueError, match=r"attention with softcap|Granite.* are off by"):
         make(kind)
+
+
+def test_a_model_whose_layers_drop_out_is_refused_where_they_are_checkpointed() -> None:
+    config = OPTConfig(
+        vocab_size=80, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=2
+    )
+    lora = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["q_proj", "v_proj"])
+    one, other = (get_peft_model(OPTForCausalLM(config), lora).eval() for _ in range(2))
+    Forward(one.get_base_model(), Plan())
+    with pytest.raises(ValueError, match=r"are off by|without a packed row"):
+        Forward(other.get_base_model(), Plan(checkpointing=True))
 
 
 @pytest.mark.parametrize("kind", KINDS)

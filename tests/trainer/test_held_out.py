@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.held_out import accuracy, gap, held_out_gates, wilson
+from trainer.held_out import accuracy, gap, held_out_gates
 from trainer.plan import Plan
 
 PLAN = Plan(min_holdout=3)
@@ -35,15 +35,11 @@ def test_the_parents_own_accuracy_is_one_half() -> None:
     assert accuracy([0.0] * 5, [0.0] * 7).share == 0.5
 
 
-@pytest.mark.parametrize(
-    ("share", "n", "low", "high"),
-    # Of 10 with half right: z² is 3.8416, the half-width 1.96 sqrt(.025 + .009604) / 1.38416.
-    [(0.5, 10, 0.2366, 0.7634), (0.0, 4, 0.0, 0.4899), (0.0, 3, 0.0, 0.5615)],
-)
-def test_wilsons_interval_by_hand(share: float, n: int, low: float, high: float) -> None:
-    found = wilson(share, n)
-    assert found.low == pytest.approx(low, abs=1e-4)
-    assert found.high == pytest.approx(high, abs=1e-4)
+def test_the_interval_by_hand() -> None:
+    # Five of each: 2.576 sqrt(11 / 300) is 0.4933 to either side.
+    found = accuracy([0.0] * 5, [0.0] * 5)
+    assert (found.low, found.high) == pytest.approx((0.0067, 0.9933), abs=1e-4)
+    assert accuracy([-1.0] * 5, [1.0] * 5)[:2] == (0.0, 0.0)
 
 
 def test_a_candidate_no_better_than_chance_passes() -> None:
@@ -56,10 +52,10 @@ def test_one_wild_answer_hides_a_turned_taste_from_the_gap_but_not_from_the_accu
     assert passed(ups, downs) == {"held_out": True, "held_out_accuracy": False}
 
 
-def test_three_of_each_all_wrong_are_too_few_to_be_sure() -> None:
-    assert passed([-1.0] * 3, [1.0] * 3)["held_out_accuracy"]
-    assert not passed([-1.0] * 4, [1.0] * 4)["held_out_accuracy"]
+def test_four_of_each_all_wrong_are_too_few_to_be_sure() -> None:
+    assert passed([-1.0] * 4, [1.0] * 4)["held_out_accuracy"]
+    assert not passed([-1.0] * 5, [1.0] * 5)["held_out_accuracy"]
 
 
-def test_many_downs_do_not_make_few_ups_sure() -> None:
-    assert passed([-1.0] * 3, [1.0] * 300)["held_out_accuracy"]
+def test_three_ups_below_all_of_many_downs_are_enough() -> None:
+    assert not passed([-1.0] * 3, [1.0] * 300)["held_out_accuracy"]

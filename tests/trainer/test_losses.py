@@ -14,6 +14,7 @@ from trainer.losses import (
     PAIR_LOSSES,
     Dials,
     dpo,
+    drift,
     ipo,
     kto,
     kto_baseline,
@@ -398,3 +399,7 @@ def test_a_loss_that_reads_the_parent_or_rewards_misses_them_aloud() -> None:
     with pytest.raises(ValueError, match=r"rewards is None; expected \(B,\)"):
         rrhf(Lists(bare, tensor([0]), tensor([1.0])))
     assert isfinite(simpo(pairs, dials)) and isfinite(orpo(pairs, dials))
+
+
+def test_drift_is_half_the_mean_square_of_the_gains() -> None:
+    assert drift(tensor([1.0, -3.0])).item() == 2.5

@@ -74,8 +74,25 @@ def rounds(registry: CollectorRegistry, outcome: str) -> float | None:
 @pytest.mark.integration
 def test_once_runs_a_round_on_what_serves(settings: Settings, log: Log) -> None:
     rated_by_base(Path(settings.model), settings.examples)
-    once(settings, PLAN, SplitReader(log))
+    assert once(settings, PLAN, SplitReader(log)) == 0
     assert load(settings.adapters, "tiny-v1").parent == "base"
+
+
+@pytest.mark.integration
+def test_once_tells_a_gated_round_from_a_published_one(settings: Settings, log: Log) -> None:
+    rated_by_base(Path(settings.model), settings.examples)
+    tight = PLAN.model_copy(update={"kl_budget_parent": 1e-6})
+    assert once(settings, tight, SplitReader(log)) == 3
+    assert not load(settings.adapters, "tiny-v1").passed
+
+
+def test_once_with_an_adapter_that_is_not_there_fails_in_one_line(
+    settings: Settings, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.append("split", "split", b'{"kind": "split", "v": 1, "revision": 1, "stable": "tiny-v7"}')
+    assert once(settings, PLAN, SplitReader(log)) == 5
+    assert f"the round failed: 'tiny-v7' is not published in {settings.adapters}" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_once_beside_another_trainer_ends_with_the_reason(settings: Settings, log: Log) -> None:

@@ -286,7 +286,7 @@ def as_settled(number: int, told: dict[str, object]) -> Example:
     return example(number, **told | silent | {"logprobs": [-1.0] * len(ids), "rival_id": rival})
 
 
-@settings(max_examples=300)  # few of them become pairs
+@settings(max_examples=300, deadline=None)  # few of them become pairs
 @given(st.lists(made_up), st.lists(made_up), st.none() | st.floats(1, 1e6))
 def test_every_example_is_counted_once(
     fresh: list[dict[str, object]], older: list[dict[str, object]], days: float | None

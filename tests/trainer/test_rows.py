@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedback.events import BASE
@@ -109,6 +109,11 @@ def test_age_counts_from_whatever_was_judged_last_even_if_it_is_dropped() -> Non
     assert rows(fresh, plan=changed(max_age_days=7.0)).counts["dropped: too old"] == 1
 
 
+def test_what_was_put_aside_makes_no_other_old() -> None:
+    fresh = [aged(0, 0, weight=0.0), aged(1, 60), aged(2, 61)]
+    assert len(rows(fresh, plan=changed(max_age_days=30.0)).train) == 2
+
+
 def test_without_a_bound_nothing_is_too_old() -> None:
     assert len(rows([aged(0, 0), aged(1, 10_000)]).train) == 2
 
@@ -162,6 +167,7 @@ kinds = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(kinds), st.lists(kinds), st.none() | st.floats(1, 1e6))
 def test_every_example_is_counted_once(
     fresh: list[dict[str, object]], older: list[dict[str, object]], days: float | None

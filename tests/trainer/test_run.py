@@ -4,11 +4,13 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import torch
 
 from feedback.events import BASE
 from feedback.examples import read
 from tests.trainer.tiny import PLAN, quiet, rated, rated_by_base, settle
 from trainer.adapters import CorruptAdapter, load, published, read_lineage, verify
+from trainer.endings import RoundFailed
 from trainer.golden import BadGolden
 from trainer.load import load_policy
 from trainer.lock import RoundRunning, only_one
@@ -173,6 +175,27 @@ def test_a_parent_whose_files_changed_is_not_continued(after_first: Places) -> N
 def test_two_rounds_never_run_at_once(places: Places) -> None:
     with only_one(places.state), pytest.raises(RoundRunning, match=r"round\.lock"):
         run_round(places, BASE, PLAN, tell=quiet)
+
+
+def test_weights_that_are_no_numbers_are_never_saved(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rated_by_base(Path(places.base), places.examples)
+    looked: list[Policy] = []
+
+    def is_finite(policy: Policy) -> bool:
+        looked.append(policy)
+        return all(bool(tensor.isfinite().all()) for tensor in policy.parameters())
+
+    def tell(step: str, done: int, of: int) -> None:
+        if (step, done) == ("gates", 1):
+            with torch.no_grad():
+                looked[0].parameters()[0].fill_(float("nan"))
+
+    monkeypatch.setattr(Policy, "is_finite", is_finite)
+    with pytest.raises(RoundFailed, match="a weight is not finite"):
+        run_round(places, BASE, PLAN, tell=tell)
+    assert not places.adapters.exists()
 
 
 class Killed(BaseException):

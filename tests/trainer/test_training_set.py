@@ -5,6 +5,7 @@ import torch
 
 from feedback.events import BASE
 from tests.trainer.tiny import PLAN, rated
+from trainer.batch import Text
 from trainer.policy import Policy
 from trainer.rows import Row, make_rows
 from trainer.training_set import logged_as_computed, parent_logprobs, training_set
@@ -56,3 +57,14 @@ def test_strangers_pair_every_prompt_with_another_rows_answer(policy: Policy) ->
     answers = [text.answer_ids for text in data.texts]
     assert [text.answer_ids for text in data.strangers] == answers[1:] + answers[:1]
     assert torch.equal(data.parent_strangers, policy.logprobs(data.strangers))
+
+
+def test_a_stranger_is_no_longer_than_a_row_may_be(policy: Policy) -> None:
+    plan = PLAN.model_copy(update={"max_row_tokens": 8})
+    long, short = (Text((5, 6, 7), ids) for ids in ((8, 9, 1, 2, 3), (8,)))
+    cut = [Row("c", "ann", text, True, 1.0, None) for text in (long, short)]
+    data = training_set(policy, cut, plan, trust=False)
+    assert max(len(text.prompt_ids) + len(text.answer_ids) for text in data.strangers) == 8
+    full = [replace(row, text=Text((4,) * 3 + row.text.prompt_ids, (8,))) for row in cut]
+    data = training_set(policy, [cut[0], full[0]], plan, trust=False)
+    assert max(len(text.prompt_ids) + len(text.answer_ids) for text in data.strangers) == 8

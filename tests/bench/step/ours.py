@@ -1,14 +1,14 @@
-"""Our step, with DPO's loss as its paper has it."""
+"""Our step."""
 
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from tests.bench.step.lessons import ANSWERS, BETA, LEARNING_RATE, PLAN, Clock, Lesson, Seen
+from trainer.answers import Answers, Pairs
 from trainer.load import load_policy
-from trainer.losses import kto, kto_baseline
+from trainer.losses import Dials, dpo, kto, kto_baseline
 from trainer.policy import Policy
 
 OURS, OURS_ANEW = "ours", "ours, the reference computed anew"
@@ -42,6 +42,8 @@ def kto_loss(policy: Policy, lesson: Lesson) -> Tensor:
 
 
 def dpo_loss(policy: Policy, lesson: Lesson) -> Tensor:
-    gains = policy.token_logprobs(lesson.texts).sum(1) - lesson.reference
-    chosen, rejected = gains.chunk(2)
-    return -logsigmoid(BETA * (chosen - rejected)).mean()
+    logprobs = policy.token_logprobs(lesson.texts).sum(1)
+    lengths = torch.tensor([len(text.answer_ids) for text in lesson.texts])
+    sides = zip(logprobs.chunk(2), lengths.chunk(2), lesson.reference.chunk(2), strict=True)
+    chosen, rejected = (Answers(*side) for side in sides)
+    return dpo(Pairs(chosen, rejected, torch.ones(ANSWERS // 2)), Dials(beta=BETA))

@@ -1,0 +1,80 @@
+"""What a round under way has learned so far: one file, whole or not at all, gone when it ends.
+
+Its first line says what it is a state of, and holds the digest of the rest.
+"""
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from feedback.disk import sync
+from feedback.examples import Watermark
+from trainer.learner import State
+
+_V = 1
+_log = logging.getLogger("trainer")
+
+
+class Mark(NamedTuple):
+    """What a state is of: with any other parent, plan or data it is worth nothing."""
+
+    base: str
+    parent: str
+    plan_digest: str
+    watermark: Watermark
+    dataset_digest: str
+
+
+class Saved(NamedTuple):
+    mark: Mark
+    state: State
+    at: datetime
+
+
+class Checkpoint:
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "round.pt"
+        self._draft = folder / "round.pt.tmp"
+
+    def save(self, mark: Mark, state: State) -> None:
+        buffer = BytesIO()
+        torch.save(state._asdict(), buffer)
+        raw = buffer.getvalue()
+        now = datetime.now(UTC).isoformat()
+        digest = sha256(raw).hexdigest()
+        head = {"v": _V, "at": now, "sha256": digest, "mark": mark._asdict()}
+        with self._draft.open("wb") as file:
+            file.write(json.dumps(head).encode() + b"\n" + raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self._draft, self._path)
+        sync(self._path.parent)
+
+    def read(self) -> Saved | None:
+        """None also where the file is damaged, or of another version: a round can begin anew."""
+        if not self._path.exists():
+            return None
+        first, _, raw = self._path.read_bytes().partition(b"\n")
+        try:
+            head = json.loads(first)
+            sound = head["v"] == _V and head["sha256"] == sha256(raw).hexdigest()
+            mark, at = Mark(**head["mark"]), datetime.fromisoformat(head["at"])
+        except (ValueError, KeyError, TypeError):
+            sound = False
+        if not sound:
+            _log.warning("%s is damaged or of another version; it is left out", self._path)
+            return None
+        # Only tensors and plain values: nothing in the file is ever executed.
+        state = State(**torch.load(BytesIO(raw), "cpu", weights_only=True))
+        return Saved(mark, state, at)
+
+    def clear(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._draft.unlink(missing_ok=True)

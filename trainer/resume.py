@@ -1,0 +1,44 @@
+"""Which way a round goes: on where one died with the same parent, plan and data, or a new one."""
+
+import logging
+from functools import partial
+
+from trainer.adapters import published
+from trainer.checkpoint import Checkpoint, Mark, Saved
+from trainer.course import Course, Places, digest_of, read_course
+from trainer.learner import State
+from trainer.plan import Plan
+
+_log = logging.getLogger("trainer")
+
+
+def choose(
+    places: Places, parent: str, plan: Plan, checkpoint: Checkpoint
+) -> tuple[Course, State | None]:
+    """Of the round that died, and where it stood; or a new one."""
+    reading = partial(read_course, places, parent, plan)
+    if (saved := checkpoint.read()) is not None:
+        course = reading(saved.mark.watermark)
+        same = saved.mark == mark(places, course, plan)
+        if same and not _has_ended(places, saved, plan):
+            _log.info("goes on with a round that died, after epoch %d", saved.state.epochs)
+            return course, saved.state
+        _log.warning("a round that died had another parent, plan or data, or ended; begins anew")
+    checkpoint.clear()
+    return reading(), None
+
+
+def mark(places: Places, course: Course, plan: Plan) -> Mark:
+    digests = digest_of(plan), course.watermark, course.rows.digest
+    return Mark(places.base, course.parent, *digests)
+
+
+def _has_ended(places: Places, saved: Saved, plan: Plan) -> bool:
+    """Its process died after it had published, and before it took its state away."""
+    mark, of = saved.mark, plan.model_dump(mode="json")
+    return any(
+        made.created_at > saved.at
+        and (made.parent, made.watermark, made.plan) == (mark.parent, mark.watermark, of)
+        and made.dataset_digest == mark.dataset_digest
+        for made in published(places.adapters)
+    )
