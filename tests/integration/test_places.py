@@ -221,7 +221,7 @@ def test_two_answers_side_by_side_are_two_completions(place: Place, streams: boo
     assert "model-v" not in answer.text + str(answer.headers)
     parts = parts_of(answer)
     assert {choice["index"] for part in parts for choice in part["choices"]} == {0, 1}
-    one, other = place.remembered(parts[0]["id"], 2)
+    one, other = sorted(place.remembered(parts[0]["id"], 2), key=lambda each: each.id)
     assert other.id == f"{one.id}.1"
     assert {one.adapter, other.adapter} == {"model-v1", "model-v2"}
     said = told(parts)
