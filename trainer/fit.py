@@ -10,9 +10,9 @@ from trainer.answers import NotFinite
 from trainer.endings import RoundFailed
 from trainer.kl import upper, within
 from trainer.learner import Drift, Learner, State
+from trainer.lessons import Lessons
 from trainer.plan import Plan
 from trainer.policy import Policy
-from trainer.training_set import TrainingSet
 
 Tell = Callable[[str, int, int], None]  # what is being done, how far, of how much
 Keep = Callable[[State], None]  # after each epoch that counts
@@ -29,14 +29,14 @@ class Fitted(NamedTuple):
 
 def fit(
     policy: Policy,
-    data: TrainingSet,
+    lessons: Lessons,
     plan: Plan,
     *,
     tell: Tell,
     start: State | None = None,
     keep: Keep = lambda state: None,
 ) -> Fitted:
-    learner = Learner(policy, data, plan)
+    learner = Learner(policy, lessons, plan)
     if start:
         learner.go_on_from(start)
     curves: Curves = dict(start.curves) if start else {}

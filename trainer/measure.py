@@ -12,8 +12,8 @@ from trainer.kl import k1
 from trainer.plan import Plan
 from trainer.policy import Policy, Sampled
 from trainer.probes import Probes, hear
+from trainer.reference import parent_logprobs
 from trainer.rows import Row, Rows
-from trainer.training_set import parent_logprobs
 from trainer.words import Words
 
 

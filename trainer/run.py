@@ -24,9 +24,10 @@ from trainer.measure import measure
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.probes import Probes, prepare
+from trainer.reference import logged_as_computed
 from trainer.resume import choose, mark
 from trainer.rows import Rows, shortage
-from trainer.training_set import logged_as_computed, training_set
+from trainer.thumb_lessons import thumb_lessons
 
 
 class Round(NamedTuple):
@@ -78,9 +79,9 @@ def _train(
     plan = probes.plan
     trust, gap = logged_as_computed(policy, rows.train, plan)
     tell("parent's log-probabilities", 0, 1)
-    data = training_set(policy, [*rows.train, *rows.replay], plan, trust=trust)
+    lessons = thumb_lessons(policy, [*rows.train, *rows.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
-    fitted = fit(policy, data, plan, tell=tell, start=start, keep=keep)
+    fitted = fit(policy, lessons, plan, tell=tell, start=start, keep=keep)
     tell("gates", 0, 1)
     measured = measure(policy, fitted, rows, probes, trust=trust)
     tell("gates", 1, 1)
