@@ -29,6 +29,7 @@ from trainer.plan import Plan, read_plan
 from trainer.progress import progress
 from trainer.settings import Settings
 from trainer.tally import Tally
+from trainer.waiting import name_of
 
 if TYPE_CHECKING:
     from trainer.run import Round
@@ -88,9 +89,11 @@ def watch(settings: Settings, plan: Plan, split: SplitReader) -> None:
         min_examples=settings.trainer_min_examples,
         min_rows=plan.min_rows,
         interval_seconds=settings.trainer_interval_seconds,
+        lessons=name_of(plan.method),
     )
     newest = Newest(settings.adapters, settings.name)
-    loop = Loop(rules, split, Tally(settings.examples), newest, began=datetime.now(UTC))
+    tally = Tally(settings.examples, plan.method)
+    loop = Loop(rules, split, tally, newest, began=datetime.now(UTC))
     metrics = Metrics()
     metrics.serve(settings.trainer_metrics_port)
     while True:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from trainer.batch import Text
@@ -25,3 +26,8 @@ class Lessons(Protocol):
     def __len__(self) -> int: ...
 
     def losses(self, policy: Policy, picked: Sequence[int]) -> Taught: ...
+
+
+def lengths(texts: Sequence[Text], policy: Policy) -> Tensor:
+    """(B,) of the answers, in tokens."""
+    return torch.tensor([len(text.answer_ids) for text in texts], device=policy.device)

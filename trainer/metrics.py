@@ -48,8 +48,9 @@ class Metrics:
             registry=registry,
         )
         self._waiting = Gauge(
-            "thumbwheel_trainer_waiting_thumbs",
-            "New thumbs on the stable adapter's answers that no round has used.",
+            "thumbwheel_trainer_waiting_lessons",
+            "New thumbs on the stable adapter's answers that no round has used; pairs or rankings "
+            "where the plan's method learns from those.",
             registry=registry,
         )
         self._last = Gauge(
@@ -63,8 +64,8 @@ class Metrics:
         if manifest is not None:
             self._made(manifest)
 
-    def waiting(self, thumbs: int) -> None:
-        self._waiting.set(thumbs)
+    def waiting(self, lessons: int) -> None:
+        self._waiting.set(lessons)
 
     def serve(self, port: int) -> None:
         start_http_server(port, addr="127.0.0.1", registry=self._registry)

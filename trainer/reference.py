@@ -7,27 +7,16 @@ parent, the reference is free. Elsewhere, one forward pass finds it.
 import logging
 from collections.abc import Sequence
 from random import Random
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from trainer.batch import Text
+from trainer.items import Logged
 from trainer.plan import Plan
 from trainer.policy import Policy
 
 _CHECKED_ANSWERS = 16  # enough to see that a log is of another model; one short forward pass
 _log = logging.getLogger("trainer")
-
-
-class Logged(Protocol):
-    """An answer. `logprobs`: the parent's, of each token; None where the log does not know them."""
-
-    @property
-    def text(self) -> Text: ...
-
-    @property
-    def logprobs(self) -> tuple[float, ...] | None: ...
 
 
 def parent_logprobs(policy: Policy, answers: Sequence[Logged], *, trust: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""Lessons from thumbs: KTO with imitation of the liked answers. Its rows are in its own order."""
+"""Lessons from thumbs: KTO with imitation of the liked answers, or that alone, the baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainer.batch import Text
-from trainer.lessons import Taught
+from trainer.lessons import Lessons, Taught, lengths
 from trainer.losses import kto, kto_baseline, sft, vote_weights
 from trainer.plan import Plan
 from trainer.policy import Policy
@@ -43,7 +43,7 @@ class KtoLessons:
         baseline = kto_baseline(mismatched - self.parent_strangers[at])
         lifted = weights * torch.where(liked, self.up_weight, self.down_weight)
         preference = kto(gains, liked, weights=lifted, baseline=baseline, beta=self.beta)
-        imitation = sft(logprobs, lengths(texts, gains.device), weights * liked)
+        imitation = sft(logprobs, lengths(texts, policy), weights * liked)
         return Taught(
             preference + self.sft_weight * imitation,
             {"kto": preference, "sft": imitation, "baseline": baseline},
@@ -51,7 +51,40 @@ class KtoLessons:
         )
 
 
-def thumb_lessons(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: bool) -> KtoLessons:
+@dataclass(frozen=True)
+class Imitation:
+    """Of liked answers; all (N,), on the policy's device."""
+
+    texts: list[Text]
+    weights: Tensor
+    parent: Tensor | None  # None: no drift is asked for
+    sft_weight: float
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def losses(self, policy: Policy, picked: Sequence[int]) -> Taught:
+        at = list(picked)
+        texts = [self.texts[i] for i in at]
+        logprobs = policy.token_logprobs(texts).sum(1)  # (B,)
+        imitation = sft(logprobs, lengths(texts, policy), self.weights[at])
+        gains = None if self.parent is None else logprobs - self.parent[at]
+        return Taught(self.sft_weight * imitation, {"sft": imitation}, gains)
+
+
+def thumb_lessons(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: bool) -> Lessons:
+    if plan.method == "kto":
+        return kto_lessons(policy, rows, plan, trust=trust)
+    liked = [row for row in rows if row.liked]
+    return Imitation(
+        texts=[row.text for row in liked],
+        weights=torch.tensor([row.weight for row in liked], device=policy.device),
+        parent=parent_logprobs(policy, liked, trust=trust) if plan.asks_parent else None,
+        sft_weight=plan.sft_weight,
+    )
+
+
+def kto_lessons(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: bool) -> KtoLessons:
     """In an order of its own: neighbours must not be of one user or one topic."""
     mixed = Random(plan.seed).sample(rows, len(rows))
     texts = [row.text for row in mixed]
@@ -73,8 +106,3 @@ def thumb_lessons(policy: Policy, rows: Sequence[Row], plan: Plan, *, trust: boo
         beta=plan.beta,
         sft_weight=plan.sft_weight,
     )
-
-
-def lengths(texts: Sequence[Text], device: torch.device) -> Tensor:
-    """(B,) of the answers, in tokens."""
-    return torch.tensor([len(text.answer_ids) for text in texts], device=device)

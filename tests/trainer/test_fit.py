@@ -13,7 +13,7 @@ from trainer.load import load_policy
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.rows import make_rows
-from trainer.thumb_lessons import KtoLessons, thumb_lessons
+from trainer.thumb_lessons import KtoLessons, kto_lessons
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.integration
 def taught(policy: Policy, plan: Plan = PLAN) -> KtoLessons:
     plan = plan.model_copy(update={"holdout_percent": 0.0})
     rows = make_rows(list(rated(policy, BASE, range(64))), [], parent=BASE, plan=plan).train
-    return thumb_lessons(policy, rows, plan, trust=True)
+    return kto_lessons(policy, rows, plan, trust=True)
 
 
 def test_liked_answers_become_likelier_than_disliked_ones(policy: Policy) -> None:

@@ -113,7 +113,7 @@ def test_once_with_golden_prompts_that_cannot_be_read_ends_with_the_reason(
 def test_a_turn_without_news_goes_well(settings: Settings, log: Log) -> None:
     registry = CollectorRegistry()
     assert turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
-    assert registry.get_sample_value("thumbwheel_trainer_waiting_thumbs") == 0
+    assert registry.get_sample_value("thumbwheel_trainer_waiting_lessons") == 0
 
 
 def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
@@ -189,8 +189,8 @@ def test_the_trainer_waits_while_a_canary_is_on_trial(
         b'{"kind": "split", "v": 1, "revision": 1, "stable": "base", "canary": "tiny-v1"}',
     )
     with trainer(places, tmp_path / "said") as port:
-        wait_for(port, "waiting_thumbs 96.0")
-        wait_for(port, "waiting_thumbs 96.0")
+        wait_for(port, "waiting_lessons 96.0")
+        wait_for(port, "waiting_lessons 96.0")
     assert (tmp_path / "said").read_text() == ""
     assert not places.adapters.exists()
 

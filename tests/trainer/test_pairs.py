@@ -9,7 +9,8 @@ from feedback.events import BASE
 from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example
 from trainer.batch import Text
-from trainer.pairs import Pair, PairedRows, make_pairs, shortage_of_pairs
+from trainer.items import Items
+from trainer.pairs import Pair, make_pairs, shortage_of_pairs
 from trainer.plan import Plan
 from trainer.sources import held_out
 
@@ -27,7 +28,7 @@ def letters(text: str) -> list[int]:
 
 def pairs(
     fresh: Sequence[Example], older: Sequence[Example] = (), plan: Plan = EVERYBODY
-) -> PairedRows:
+) -> Items[Pair]:
     return make_pairs(list(fresh), list(older), parent=BASE, plan=plan, tokenize=letters)
 
 

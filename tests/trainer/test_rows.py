@@ -8,15 +8,18 @@ from feedback.events import BASE
 from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example
 from trainer.batch import Text
+from trainer.items import Items
 from trainer.packing import pack
 from trainer.plan import Plan
-from trainer.rows import Rows, make_rows, shortage
+from trainer.rows import Row, make_rows, shortage
 from trainer.sources import held_out
 
 EVERYBODY = PLAN.model_copy(update={"holdout_percent": 0.0})
 
 
-def rows(fresh: list[Example], older: list[Example] | None = None, plan: Plan = EVERYBODY) -> Rows:
+def rows(
+    fresh: list[Example], older: list[Example] | None = None, plan: Plan = EVERYBODY
+) -> Items[Row]:
     return make_rows(fresh, older or [], parent=BASE, plan=plan)
 
 
