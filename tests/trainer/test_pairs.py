@@ -90,6 +90,11 @@ def test_a_correction_is_preferred_to_what_it_corrects() -> None:
     assert pair.origin == "correction"
 
 
+def test_a_correction_names_who_wrote_it_and_who_asked() -> None:
+    (pair,) = pairs([correction(rater="editor")]).train
+    assert pair.people == [("c0", "editor"), ("c0", "user0")]
+
+
 def test_opposite_thumbs_on_one_prompt_are_a_pair_of_the_lesser_weight() -> None:
     said = [thumb(0, up=False, weight=0.5), thumb(1, up=True), thumb(2, up=True, prompt_ids=[5])]
     made = pairs(said)
