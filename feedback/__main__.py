@@ -5,6 +5,7 @@ import logging
 import signal
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from feedback.begin import settings_told
@@ -32,10 +33,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _serve(metrics, settings.feedback_metrics_port)
-    with closing(opened) as log:
+    with closing(opened) as log, ThreadPoolExecutor(1) as reads:
         while not stop.is_set():
             try:
-                with closing(Crew(settings, log, metrics)) as crew:
+                with closing(Crew(settings, log, metrics, reads)) as crew:
                     while not stop.is_set():
                         if not crew.turn():
                             stop.wait(settings.feedback_linger_seconds)

@@ -25,7 +25,7 @@ from feedback.events import Completion, encode
 from feedback.log import Log, open_log
 from feedback.window import Window
 from ops.demo.brokers import brokers
-from tests.feedback.made import completion, thumb, worker
+from tests.feedback.made import READS, completion, thumb, worker
 
 RECORDS, PAIRS, BATCH, RUNS = 20_000, 20_000, 1_000, 5
 EVENT = b"x" * 500
@@ -180,8 +180,9 @@ def _join(url: str, folder: Path, partition: int, ready: Barrier) -> None:
     pa.table({"column": [1]})  # what the first table loads
     with closing(open_log(url)) as log, closing(Window(folder / f"{partition}.db")) as window:
         works = worker(log, window, folder / "examples", partition)
-        for topic, one in (("completions", partition), ("verdicts", partition), ("forgets", 0)):
-            log.read(topic, one, 0, 1)  # it is connected, as the raw consumer is
+        log.read("forgets", 0, 0, 1)  # it is connected, as the raw consumer is
+        for topic in ("completions", "verdicts"):
+            READS.submit(log.read, topic, partition, 0, 1).result()
         ready.wait()
         while works.step():
             pass
