@@ -3,7 +3,6 @@
 Each number is the median of several runs in turn, with the least and the most.
 """
 
-import gc
 import multiprocessing
 import statistics
 import tempfile
@@ -20,7 +19,7 @@ import pyarrow as pa
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from feedback import examples
-from feedback.__main__ import OBJECTS_BETWEEN_COLLECTIONS
+from feedback.__main__ import tune
 from feedback.events import Completion, encode
 from feedback.log import Log, open_log
 from feedback.window import Window
@@ -175,8 +174,7 @@ def our_workers(count: int, address: str) -> float:
 
 
 def _join(url: str, folder: Path, partition: int, ready: Barrier) -> None:
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    tune()
     pa.table({"column": [1]})  # what the first table loads
     with closing(open_log(url)) as log, closing(Window(folder / f"{partition}.db")) as window:
         works = worker(log, window, folder / "examples", partition)
