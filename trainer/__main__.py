@@ -26,8 +26,7 @@ from trainer.metrics import Metrics
 from trainer.newest import Newest
 from trainer.parent import SplitReader
 from trainer.plan import Plan, read_plan
-from trainer.progress import progress
-from trainer.settings import Settings
+from trainer.settings import Settings, placed
 from trainer.tally import Tally
 from trainer.waiting import name_of
 
@@ -128,11 +127,10 @@ def _tell_failure(error: Exception) -> None:
 
 
 def round_on(parent: str, settings: Settings, plan: Plan) -> "Round":
-    import torch  # here, because it takes seconds and 700 MB that waiting does not need
+    # Here, because torch takes seconds and 700 MB that waiting does not need.
+    from trainer.course import Places
+    from trainer.launch import start
 
-    from trainer.run import Places, run_round
-
-    torch.set_num_threads(plan.threads)
     places = Places(
         base=settings.model,
         series=settings.name,
@@ -140,8 +138,7 @@ def round_on(parent: str, settings: Settings, plan: Plan) -> "Round":
         adapters=settings.adapters,
         state=settings.trainer_state,
     )
-    with progress() as tell:
-        ended = run_round(places, parent, plan, tell=tell)
+    ended = start(places, parent, plan, placed())
     name = ended.manifest.name if ended.manifest else "no adapter"
     _log.info("%s: %s, %s", ended.outcome, name, ended.why)
     return ended

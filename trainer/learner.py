@@ -86,6 +86,7 @@ class Learner:
         loss, shown = self._losses(picked)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._policy.sum_gradients()
         norm = clip_grad_norm_(self._policy.parameters(), self._plan.clip)
         for name, value in (shown | {"gradient": norm.item()}).items():
             if not isfinite(value):

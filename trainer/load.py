@@ -1,33 +1,69 @@
 """The base model and a LoRA, from the disk to where they learn: a GPU if there is one."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils.logging import disable_progress_bar
 
+from trainer.device import device, dtype_of
+from trainer.endings import RoundFailed
 from trainer.plan import Plan
 from trainer.policy import Policy
+from trainer.ranks import ALONE, Ranks
 
 
-def load_policy(base: str, parent: Path | None, plan: Plan) -> Policy:
+def load_policy(base: str, parent: Path | None, plan: Plan, ranks: Ranks = ALONE) -> Policy:
     """The parent on its base, ready to learn; without a parent a LoRA that changes nothing yet."""
     disable_progress_bar()  # the round has its own
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype).to(device)
+    model = _with_lora(_base(base, plan), parent, plan)
+    if plan.shard and ranks.world > 1:
+        _shard(model.get_base_model().get_decoder(), ranks.world)
+    return Policy(model.to(device()), base, plan, ranks)
+
+
+def _base(base: str, plan: Plan) -> Any:
+    dtype = dtype_of(plan)
+    if plan.quantize is not None:
+        return AutoModelForCausalLM.from_pretrained(
+            base, dtype=dtype, quantization_config=_four_bit(dtype), device_map={"": device()}
+        )
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+    return model if plan.shard else model.to(device())  # whole it may not fit
+
+
+def _four_bit(dtype: torch.dtype) -> BitsAndBytesConfig:
+    """All linears but the head, as QLoRA has it (Dettmers 2023)."""
+    if find_spec("bitsandbytes") is None:
+        raise RoundFailed(
+            "quantize is '4bit' and bitsandbytes is not installed; "
+            "expected pip install 'thumbwheel[qlora]'"
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def _with_lora(model: Any, parent: Path | None, plan: Plan) -> Any:
     torch.manual_seed(plan.seed)
     if parent is not None:
-        return Policy(PeftModel.from_pretrained(model, parent, is_trainable=True), base, plan)
+        return PeftModel.from_pretrained(model, parent, is_trainable=True)
     fresh = LoraConfig(
         task_type="CAUSAL_LM",
         r=plan.rank,
         lora_alpha=plan.alpha,
         target_modules=_linears(model),
     )
-    return Policy(get_peft_model(model, fresh), base, plan)
+    return get_peft_model(model, fresh)
 
 
 def _linears(model: Any) -> set[str]:
@@ -38,3 +74,12 @@ def _linears(model: Any) -> set[str]:
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and module is not head
     }
+
+
+def _shard(decoder: Any, world: int) -> None:
+    """Layer by layer on to the GPU, a part of each; the LoRA stays whole with everybody."""
+    mesh = init_device_mesh(device().type, (world,))
+    learned = {parameter for parameter in decoder.parameters() if parameter.requires_grad}
+    for layer in decoder.modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            fully_shard(layer, mesh=mesh, ignored_params=learned, reshard_after_forward=True)

@@ -15,6 +15,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Balance = Literal["lift_ups", "paper", "none"]
+Precision = Literal["auto", "bfloat16", "float32"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Phrase = Annotated[str, Field(pattern=r"\S")]
 
@@ -42,6 +43,17 @@ class Plan(BaseModel):
     # Of the CPU. Threads on cores shared with a busy engine wait for each other: seen once, a tiny
     # model's round took 14 s with two and 0.7 s with one. On idle cores two may be worth it.
     threads: Count = 1
+
+    # The hardware (docs/hardware.md). A LoRA learns in float32 whatever the base is in; "auto":
+    # bfloat16 on a GPU that has it, else float32.
+    precision: Precision = "auto"
+    # The frozen base in 4 bit (NF4), a fourth of its size in bfloat16; needs bitsandbytes.
+    quantize: Literal["4bit"] | None = None
+    # Of one GPU's memory. What it does not get, vLLM may have.
+    gpu_memory_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    processes: Count = 1  # on each machine, one for each of its GPUs
+    nodes: Count = 1  # more than one: torchrun starts the round, on each of them
+    shard: bool = False  # each process holds a part of every layer of the base, not all of it
 
     # The adapter. A round that continues a parent keeps the parent's rank and alpha.
     rank: Annotated[int, Field(ge=1, le=512)] = 16  # vLLM refuses more than its --max-lora-rank
@@ -145,6 +157,14 @@ class Plan(BaseModel):
     def _usual(self, name: str) -> Any:
         field = type(self).model_fields[name]
         return field.get_default(call_default_factory=True, validated_data=dict(self))
+
+    @model_validator(mode="after")
+    def _shards_are_whole(self) -> Self:
+        if self.shard and self.quantize:
+            raise ValueError(f"shard with quantize {self.quantize!r}; expected one of them")
+        if self.shard and self.processes * self.nodes == 1:
+            raise ValueError("shard with one process; expected processes or nodes above 1")
+        return self
 
 
 def read_plan(path: Path | None) -> Plan:

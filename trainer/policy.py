@@ -19,6 +19,8 @@ from trainer.batch import Text, pad_left
 from trainer.forward import Forward
 from trainer.lora_files import write_config, write_weights
 from trainer.plan import Plan
+from trainer.ranks import ALONE, Ranks
+from trainer.shared import SharedForward
 
 Who = Literal["policy", "parent", "base"]
 Weights = dict[str, Tensor]
@@ -30,16 +32,18 @@ class Sampled(NamedTuple):
 
 
 class Policy:
-    def __init__(self, model: Any, base: str, plan: Plan) -> None:
+    def __init__(self, model: Any, base: str, plan: Plan, ranks: Ranks = ALONE) -> None:
         self._model = model.eval()  # no dropout anywhere; gradients flow all the same
         self._base = base
         self._plan = plan
+        self._ranks = ranks
         self.device: torch.device = model.device
         found = model.generation_config.eos_token_id
         self._ends: list[int] = [found] if isinstance(found, int) else list(found or [])
         # A model's own generation_config may bring top_k or a repetition penalty with it.
         model.get_base_model().generation_config = GenerationConfig()
-        self._forward = Forward(model.get_base_model(), plan)
+        forward = Forward(model.get_base_model(), plan)
+        self._forward = forward if ranks.world == 1 else SharedForward(forward, ranks, plan)
         self._parent = self.weights()
 
     def parameters(self) -> list[Tensor]:
@@ -53,6 +57,10 @@ class Policy:
     def restore(self, weights: Weights) -> None:
         for name, tensor in self._trainable().items():
             tensor.copy_(weights[name])
+
+    def sum_gradients(self) -> None:
+        """Of all processes of the round, each with the gradient of its own texts."""
+        self._ranks.sum_gradients(self.parameters())
 
     def is_finite(self) -> bool:
         return all(bool(tensor.isfinite().all()) for tensor in self.parameters())
@@ -89,11 +97,18 @@ class Policy:
         greedy: bool = False,
     ) -> Sampled:
         """One fresh answer to each, from the whole distribution at temperature 1; greedy: at 0."""
-        torch.manual_seed(seed)
+        world, rank = self._ranks.world, self._ranks.rank
+        torch.manual_seed(seed * world + rank)
+        # As many for each process, though one be drawn for nothing: sharded, all generate as often.
+        turns = range(rank, -(-len(prompts) // world) * world, world)
+        own = [prompts[at % len(prompts)] for at in turns]
         size = 8 * self._plan.batch_size
-        chunks = [prompts[at : at + size] for at in range(0, len(prompts), size)]
+        chunks = [own[at : at + size] for at in range(0, len(own), size)]
         with self._as(who), self._forward.unpacked():
-            drawn = [answer for chunk in chunks for answer in self._generate(chunk, greedy)]
+            every = self._ranks.every(
+                [a for chunk in chunks for a in self._generate(chunk, greedy)]
+            )
+        drawn = [every[at % world][at // world] for at in range(len(prompts))]
         texts = [Text(prompt, answer) for prompt, answer in zip(prompts, drawn, strict=True)]
         return Sampled(texts, [answer[-1] in self._ends for answer in drawn])
 
@@ -116,6 +131,7 @@ class Policy:
         drawn = self._model.generate(
             input_ids=ids,
             attention_mask=seen,
+            synced_gpus=self._plan.shard,
             generation_config=GenerationConfig(
                 **how,
                 temperature=1.0,

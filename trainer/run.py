@@ -4,6 +4,7 @@ An adapter is seen whole, at the end, or not at all. A round that died goes on a
 """
 
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from trainer.measure import measure
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.probes import Probes, prepare
+from trainer.ranks import ALONE, Ranks
 from trainer.reference import logged_as_computed
 from trainer.resume import choose, mark
 
@@ -42,30 +44,44 @@ class _Outcome(NamedTuple):
     logprob_gap: float
 
 
-def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
-    """One round on top of `parent`, the adapter that serves."""
+def run_round(
+    places: Places, parent: str, plan: Plan, *, tell: Tell, ranks: Ranks = ALONE
+) -> Round:
+    """One round on top of `parent`, the adapter that serves. Of several processes the first
+    reads, keeps and publishes.
+    """
     began = time.monotonic()
-    with only_one(places.state):
+    with ExitStack() as held:
+        ranks.from_first(lambda: held.enter_context(only_one(places.state)))
         probes, checkpoint = prepare(places.base, plan), Checkpoint(places.state)
-        course, start = choose(places, parent, plan, checkpoint, probes.tokenize)
+        course, start = ranks.from_first(
+            lambda: choose(places, parent, plan, checkpoint, probes.tokenize)
+        )
         if too_few := ways(plan).shortage(course.items, plan):
             return Round("too_few", too_few, None)
-        policy = load_policy(places.base, course.folder, plan)
-        keep = partial(checkpoint.save, mark(places, course, plan))
+        policy = load_policy(places.base, course.folder, plan, ranks)
+        keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
         try:
             outcome = _train(policy, course.items, probes, tell, start, keep)
             _check(policy)
         except RoundFailed:
-            checkpoint.clear()  # it would fail again
+            ranks.only_first(checkpoint.clear)()  # it would fail again
             raise
-        folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
-        policy.save(folder)
-        write_lineage(folder, _lineage(course.items))
-        draft = _manifest(folder.name, places, plan, course, outcome)
-        seconds = time.monotonic() - began
-        manifest = publish(folder, draft.model_copy(update={"seconds": seconds}))
-        checkpoint.clear()
+        saved = partial(_published, places, plan, course, outcome, policy)
+        manifest = ranks.from_first(lambda: saved(began))
+        ranks.only_first(checkpoint.clear)()
     return _judged(manifest)
+
+
+def _published(
+    places: Places, plan: Plan, course: Course, outcome: _Outcome, policy: Policy, began: float
+) -> Manifest:
+    folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
+    policy.save(folder)
+    write_lineage(folder, _lineage(course.items))
+    draft = _manifest(folder.name, places, plan, course, outcome)
+    seconds = time.monotonic() - began
+    return publish(folder, draft.model_copy(update={"seconds": seconds}))
 
 
 def _check(policy: Policy) -> None:

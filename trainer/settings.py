@@ -1,7 +1,8 @@
 """The trainer's settings. The only file of the room that reads the environment."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,3 +30,30 @@ class Settings(BaseSettings):
     trainer_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
     trainer_retry_seconds: Annotated[float, Field(gt=0)] = 30.0  # after what did not work
     trainer_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9102
+
+
+class Place(NamedTuple):
+    """Of one process among those of a round."""
+
+    rank: int
+    world: int
+    local_rank: int  # among those on this machine
+    local_world: int
+    meet: str = "env://"  # where all find each other
+
+
+def placed() -> Place | None:
+    """Where torchrun, or whoever does as it does, started this process; None: nobody did."""
+    if "RANK" not in os.environ:
+        return None
+    rank, world = (_number(name) for name in ("RANK", "WORLD_SIZE"))
+    local = "LOCAL_RANK" in os.environ
+    local_rank = _number("LOCAL_RANK") if local else 0
+    return Place(rank, world, local_rank, _number("LOCAL_WORLD_SIZE") if local else 1)
+
+
+def _number(name: str) -> int:
+    value = os.environ.get(name, "")
+    if not value.isdecimal():
+        raise ValueError(f"{name} is {value!r}; expected a number, as torchrun sets it")
+    return int(value)

@@ -1,0 +1,76 @@
+"""Rounds in several real processes on this machine's CPU, told by gloo."""
+
+import os
+import signal
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from feedback.events import BASE
+from tests.trainer.tiny import PLAN, quiet, rated_by_base
+from trainer.adapters import read_lineage, verify
+from trainer.course import Places
+from trainer.endings import RoundFailed
+from trainer.launch import in_processes, start
+from trainer.lock import RoundRunning, only_one
+from trainer.lora_files import WEIGHTS
+from trainer.plan import Plan
+from trainer.ranks import Ranks
+from trainer.run import Round, run_round
+from trainer.settings import Place
+
+pytestmark = pytest.mark.integration  # each process loads torch: ten seconds a round
+
+WAYS = {
+    "two processes": {"processes": 2},
+    "two processes, each with half of each layer": {"processes": 2, "shard": True},
+    "three processes, rows of two texts, checkpointed": {
+        "processes": 3,
+        "shard": True,
+        "packed_tokens": 30,
+        "checkpointing": True,
+    },
+}
+
+
+def plan(**changes: object) -> Plan:
+    return Plan.model_validate({**PLAN.model_dump(), **changes})
+
+
+@pytest.fixture(scope="module")
+def alone(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """A round in one process. Not to be changed."""
+    home = tmp_path_factory.mktemp("alone")
+    places = Places(str(base), "tiny", home / "examples", home / "adapters", home / "state")
+    rated_by_base(base, places.examples)
+    assert run_round(places, BASE, PLAN, tell=quiet).manifest
+    return places
+
+
+def beside(places: Places, home: Path) -> Places:
+    return replace(places, adapters=home / "adapters", state=home / "state")
+
+
+@pytest.mark.parametrize("changes", WAYS.values(), ids=WAYS)
+def test_several_processes_learn_what_one_does(
+    alone: Places, changes: dict[str, object], tmp_path: Path
+) -> None:
+    places = beside(alone, tmp_path)
+    ended = start(places, BASE, plan(**changes))
+    one, many = verify(alone.adapters, "tiny-v1"), verify(places.adapters, "tiny-v1")
+    assert ended.manifest == many
+    assert many.curves["loss"] == pytest.approx(one.curves["loss"], rel=1e-4)
+    assert many.watermark == one.watermark
+    assert many.scores["held_out_gap"] == pytest.approx(one.scores["held_out_gap"], rel=1e-3)
+    weights, others = (
+        load_file(store / "tiny-v1" / WEIGHTS) for store in (alone.adapters, places.adapters)
+    )
+    assert weights.keys() == others.keys()
+    for name, tensor in weights.items():
+        assert torch.allclose(tensor, others[name], atol=1e-3), name
+    assert read_lineage(places.adapters, "tiny-v1") == read_lineage(alone.adapters, "tiny-v1")
