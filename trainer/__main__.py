@@ -47,6 +47,11 @@ def main() -> None:
         # For --blank too: `up` runs that first, and the engine takes minutes.
         plan = read_plan(settings.trainer_plan)
         read_golden(plan.golden)  # each round reads it anew; what is wrong today is told today
+        here = placed()
+        if here and not asked.once:
+            raise ValueError("torchrun started this; expected python -m trainer --once of it")
+    if here and here.rank:
+        logging.getLogger().setLevel(logging.WARNING)  # the first tells
     if asked.blank:
         return publish_the_blank(settings)
     with closing(open_log(settings.log)) as log:

@@ -22,10 +22,14 @@ from trainer.ranks import ALONE, Ranks
 def load_policy(base: str, parent: Path | None, plan: Plan, ranks: Ranks = ALONE) -> Policy:
     """The parent on its base, ready to learn; without a parent a LoRA that changes nothing yet."""
     disable_progress_bar()  # the round has its own
+    # Of the LoRA's own products, which tensor cores then do: still finer than bfloat16.
+    finest = dtype_of(plan) == torch.float32
+    torch.set_float32_matmul_precision("highest" if finest else "high")
     model = _with_lora(_base(base, plan), parent, plan)
-    if plan.shard and ranks.world > 1:
+    if plan.shard:
         _shard(model.get_base_model().get_decoder(), ranks.world)
-    return Policy(model.to(device()), base, plan, ranks)
+        model.to(device())  # what is in no layer
+    return Policy(model, base, plan, ranks)
 
 
 def _base(base: str, plan: Plan) -> Any:

@@ -74,3 +74,57 @@ def test_several_processes_learn_what_one_does(
     for name, tensor in weights.items():
         assert torch.allclose(tensor, others[name], atol=1e-3), name
     assert read_lineage(places.adapters, "tiny-v1") == read_lineage(alone.adapters, "tiny-v1")
+
+
+def dies(ranks: Ranks, places: Places, how: str) -> Round:
+    """The second process stops in the middle of an epoch."""
+    steps = 0
+
+    def tell(step: str, done: int, of: int) -> None:
+        nonlocal steps
+        steps += step.startswith("epoch")
+        if steps == 4 and ranks.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL) if how == "killed" else fail()
+
+    return run_round(places, BASE, plan(processes=2), tell=tell, ranks=ranks)
+
+
+def fail() -> None:
+    raise RoundFailed("out of GPU memory")
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("killed", "of the round's processes, process 1 terminated with signal SIGKILL"),
+        ("out of memory", "out of GPU memory"),
+    ],
+)
+def test_where_one_process_ends_all_end_with_its_reason_and_nothing_is_published(
+    alone: Places, how: str, told: str, tmp_path: Path
+) -> None:
+    places = beside(alone, tmp_path)
+    began = time.monotonic()
+    with pytest.raises(RoundFailed, match=told):
+        in_processes(2, partial(dies, places=places, how=how))
+    assert time.monotonic() - began < 300  # most of it is two processes that load torch
+    assert not places.adapters.exists()
+    with only_one(places.state):
+        """Its lock is free."""
+
+
+def test_what_the_first_fails_of_all_fail_of(alone: Places, tmp_path: Path) -> None:
+    places = beside(alone, tmp_path)
+    with only_one(places.state), pytest.raises(RoundRunning, match="another trainer holds"):
+        start(places, BASE, plan(processes=2))
+
+
+def test_torchrun_and_the_plan_must_agree_on_how_many_there_are(places: Places) -> None:
+    here = Place(rank=0, world=4, local_rank=0, local_world=2)
+    with pytest.raises(RoundFailed, match=r"WORLD_SIZE is 4; .* 3 processes .* expected 3"):
+        start(places, BASE, plan(processes=3), here)
+
+
+def test_several_nodes_are_torchruns_to_start(places: Places) -> None:
+    with pytest.raises(RoundFailed, match="nodes is 2; expected torchrun to start"):
+        start(places, BASE, plan(nodes=2))

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client import CollectorRegistry
 
+from feedback.begin import BAD_SETTINGS
 from feedback.log import Log, LogAway, open_log
 from tests.trainer.tiny import PLAN, example, rated_by_base, settle
 from trainer.__main__ import once, turn
@@ -76,6 +77,32 @@ def test_once_runs_a_round_on_what_serves(settings: Settings, log: Log) -> None:
     rated_by_base(Path(settings.model), settings.examples)
     assert once(settings, PLAN, SplitReader(log)) == 0
     assert load(settings.adapters, "tiny-v1").parent == "base"
+
+
+@pytest.mark.integration  # processes that load torch: half a minute
+@pytest.mark.parametrize("by", ["the plan", "torchrun"])
+def test_once_runs_a_round_in_several_processes(places: Places, by: str, tmp_path: Path) -> None:
+    rated_by_base(Path(places.base), places.examples)
+    environ = environment(places)
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN.model_dump(mode="json") | {"processes": 2}))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *(torchrun if by == "torchrun" else []), "-m", "trainer", "--once"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("published: tiny-v1, all gates passed") == 1
+    assert ended.stderr.count("epoch 2 of 2: done in") == 1
+    assert verify(places.adapters, "tiny-v1").plan["processes"] == 2
+
+
+@pytest.mark.integration
+def test_torchrun_starts_single_rounds_only(places: Places) -> None:
+    environ = environment(places, RANK="0", WORLD_SIZE="1")
+    command = [sys.executable, "-m", "trainer"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (
+        BAD_SETTINGS,
+        "settings: torchrun started this; expected python -m trainer --once of it\n",
+    )
 
 
 @pytest.mark.integration

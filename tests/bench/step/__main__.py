@@ -1,7 +1,8 @@
 """A step of training beside TRL's on the same ids: `python -m tests.bench.step`, one thread.
 
-Qwen3 of 19M parameters made on the spot, LoRA of rank 16 on all linears, float32. Seconds are of
-the CPU, for others may use the other cores. Each peer has a process of its own.
+LoRA of rank 16 on all linears of a Qwen3 made on the spot. With a GPU: 0.5B parameters in
+bfloat16, seconds by its events. Else 19M in float32, seconds of the CPU, for others may use the
+other cores. Each peer has a process of its own.
 """
 
 import tempfile
@@ -12,9 +13,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tests.bench.step.lessons import ANSWERS, METHODS, Seen, prepare
+from tests.bench.step.clock import Seen
+from tests.bench.step.lessons import METHODS, prepare
 from tests.bench.step.ours import OURS
 from tests.bench.step.peers import PEERS, measure
+from tests.bench.step.scale import ANSWERS
 from tests.bench.step.theirs import SHIPPED
 
 
@@ -39,7 +42,7 @@ def show(method: str, found: dict[str, dict[str, Seen]]) -> None:
         ours = a_step(found[OURS][lengths])
         for peer, seen in found.items():
             took = a_step(seen[lengths])
-            cells = f"{took:.2f} | {ANSWERS / took:.2f} | {took / ours:.2f} times as fast"
+            cells = f"{took:.3f} | {ANSWERS / took:.2f} | {took / ours:.2f} times as fast"
             print(f"| {peer} | {cells} | {seen['mixed'].megabytes:.0f} |")
     one, other = (found[peer]["curve"].losses for peer in (SHIPPED, OURS))
     worst = max(abs(a - b) / abs(a) for a, b in zip(one, other, strict=True))

@@ -1,11 +1,7 @@
-"""What every peer learns, from which model; and how long and how large its steps are."""
+"""What every peer learns, and from which model."""
 
-import gc
 import pickle
-import resource
-import time
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -15,27 +11,20 @@ from torch import Tensor
 from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
+from tests.bench.step.scale import ANSWERS, CONFIG, LENGTHS
 from tests.trainer import tiny
 from trainer.batch import Text
 from trainer.load import load_policy
 from trainer.plan import Plan
 from trainer.policy import Policy
 
-BETA, LEARNING_RATE, VOCABULARY = 0.1, 1e-3, 16_384
-ANSWERS = 8  # a step: eight thumbs, or four pairs
+BETA, LEARNING_RATE = 0.1, 1e-3
 PLAN = Plan(rank=16, alpha=32, beta=BETA, learning_rate=LEARNING_RATE)
 METHODS = ("kto", "dpo")
-# Tokens of prompts and of answers, and steps; the first of all is not timed. In this order: the
-# memory is that of the mixed ones, and the curve is of small ones.
-LENGTHS = {
-    "mixed": ((64, 192), (32, 224), 3),
-    "equal": ((128, 128), (128, 128), 1),
-    "curve": ((4, 12), (2, 14), 20),
-}
 
 
 class Lesson(NamedTuple):
-    """Eight thumbs with their strangers; or four pairs, the better answers first."""
+    """Thumbs with their strangers; or pairs, the better answers first."""
 
     texts: list[Text]
     strangers: list[Text]
@@ -55,18 +44,8 @@ def prepare(base: Path) -> None:
 
 def make_model(folder: Path) -> None:
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=VOCABULARY,
-        hidden_size=384,
-        num_hidden_layers=8,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        head_dim=64,
-        intermediate_size=1024,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
+    config = Qwen3Config(tie_word_embeddings=True, **CONFIG)
+    Qwen3ForCausalLM(config).to(config.dtype).save_pretrained(folder)
     AutoTokenizer.from_pretrained(tiny.make_model(folder / "tiny")).save_pretrained(folder)
     policy = load_policy(str(folder), None, PLAN)
     with torch.no_grad():
@@ -81,7 +60,9 @@ def make_lessons(policy: Policy, method: str, lengths: str) -> Iterator[Lesson]:
     prompts, answers, steps = LENGTHS[lengths]
 
     def draw(size: tuple[int, int]) -> tuple[int, ...]:
-        return tuple(random.randrange(3, VOCABULARY) for _ in range(random.randint(*size)))
+        return tuple(
+            random.randrange(3, CONFIG["vocab_size"]) for _ in range(random.randint(*size))
+        )
 
     for _ in range(steps):
         asked = [draw(prompts) for _ in range(ANSWERS)]
@@ -91,29 +72,4 @@ def make_lessons(policy: Policy, method: str, lengths: str) -> Iterator[Lesson]:
         others = texts[-1:] + texts[:-1] if method == "kto" else []
         pairs = zip(texts, others, strict=False)
         strangers = [Text(text.prompt_ids, other.answer_ids) for text, other in pairs]
-        yield Lesson(texts, strangers, policy.logprobs(texts + strangers))
-
-
-class Seen(NamedTuple):
-    seconds: list[float]  # of each step
-    losses: list[float]
-    megabytes: float
-
-
-class Clock:
-    def __init__(self) -> None:
-        gc.collect()
-        self._floor = _peak()
-        self._ticks = list[float]()
-
-    def tick(self) -> None:
-        """Before each step, and after the last."""
-        self._ticks.append(time.process_time())
-
-    def seen(self, losses: list[float]) -> Seen:
-        steps = [after - before for before, after in pairwise(self._ticks)]
-        return Seen(steps, losses, _peak() - self._floor)
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        yield Lesson(texts, strangers, policy.logprobs(texts + strangers).cpu())

@@ -6,15 +6,17 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 
-from tests.bench.step.lessons import ANSWERS, BETA, LEARNING_RATE, Clock, Lesson, Seen
+from tests.bench.step.clock import Clock, Seen
+from tests.bench.step.lessons import BETA, LEARNING_RATE, Lesson
+from tests.bench.step.scale import ANSWERS, ON_GPU, WHERE
 
 SHIPPED, ON_LABELS = "TRL as it ships", "TRL, its head on label positions, as on a GPU"
-BEST = "the same without checkpointing, its reference computed before"
+BEST = "TRL so, without checkpointing, its reference computed before"
 SETTINGS: dict[str, Any] = dict(
     max_grad_norm=1.0,
     lr_scheduler_type="constant",
-    use_cpu=True,
-    bf16=False,  # nor is ours: in bfloat16 this would be of the CPU's kernels
+    use_cpu=not ON_GPU,
+    bf16=ON_GPU,  # as ours: on a CPU it would be of its kernels
     learning_rate=LEARNING_RATE,
     beta=BETA,
     report_to="none",
@@ -32,10 +34,10 @@ def theirs(peer: str, method: str, base: Path, lessons: list[Lesson]) -> Seen:
     from peft import PeftModel
     from trl.trainer import utils
 
-    if peer != SHIPPED:
+    if peer != SHIPPED and not ON_GPU:
         utils._use_triton = lambda _: True  # asked only whether to score label positions alone
     rows = [row for lesson in lessons for row in ROWS[method](lesson)]
-    model = Qwen3ForCausalLM.from_pretrained(base)
+    model = Qwen3ForCausalLM.from_pretrained(base, dtype="auto").to(WHERE)
     model = PeftModel.from_pretrained(model, base / "adapter", is_trainable=True)
     clock, losses = Clock(), list[float]()
     settings = getattr(trl, f"{method.upper()}Config")(
