@@ -112,7 +112,9 @@ def _own(adapters: Path, made: Manifest, user: str, rated: set[str]) -> Trace | 
         lessons = read_lineage(adapters, made.name)
     except AdapterError as error:
         return Trace(made.name, f"perhaps: {error}", learned=True)
-    uses = Counter(one.use for one in lessons if _is_of(one, user, rated))
+    # A completion may be there twice: with who asked, and with who corrected it.
+    theirs = {(one.completion_id, one.use) for one in lessons if _is_of(one, user, rated)}
+    uses = Counter(use for _, use in theirs)
     told = ", ".join(f"{use} {count}" for use, count in sorted(uses.items()))
     return Trace(made.name, told, learned=uses.keys() != {"holdout"}) if uses else None
 

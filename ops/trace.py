@@ -142,9 +142,10 @@ def _compared(a: str, b: str, winner: str) -> str:
 
 def _adapters_that_saw(adapters: Path, completion_id: str) -> Iterator[tuple[str, str]]:
     for manifest in published(adapters):
-        for lesson in read_lineage(adapters, manifest.name):
-            if lesson.completion_id == completion_id:
-                yield manifest.name, lesson.use
+        lineage = read_lineage(adapters, manifest.name)
+        # Of a correction both who asked and who wrote are in it.
+        for use in sorted({one.use for one in lineage if one.completion_id == completion_id}):
+            yield manifest.name, use
 
 
 def _splits(log: Log, served: Completion, learned: set[str]) -> Iterator[Stop]:

@@ -1,6 +1,6 @@
 """Examples → sources: what a round can use at all, and for what; what is dropped, and why. Pure.
 
-Knows nothing of methods: a source is what one row or one pair is made of.
+Knows nothing of methods: a source is what one row, pair or ranking is made of.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ _UNKNOWN = -9999.0  # vLLM's number for a log-probability that it did not comput
 _DAY = timedelta(days=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-Source = tuple[Example, ...]  # one example, or two with one prompt
+Source = tuple[Example, ...]  # one example, or several with one prompt
 
 
 class Parts(NamedTuple):

@@ -12,6 +12,7 @@ from ops.cli import app
 from tests.feedback.made import comparison, completion, retraction
 from tests.ops.made import Place
 from tests.ops.said import NOON, five_by_ann
+from trainer.adapters import Lesson, write_lineage
 
 
 @pytest.fixture(autouse=True)
@@ -77,8 +78,11 @@ def test_trace_follows_one_id_through_every_stop(place: Place) -> None:
     split = first_split(place.log)
     place.serve(BASE, 1, up=1)  # its id is c1
     place.publish("m-v1")  # learned from c1
+    asked_and_corrected = [Lesson("c1", who, "train") for who in ("ann", "editor")]
+    write_lineage(place.adapters / "m-v1", asked_and_corrected)
     change_split(place.log, split, "v1 on trial", "ops", canary="m-v1", share_percent=10.0)
     shown = run(place, "trace", "c1").output
+    assert shown.count("m-v1: train") == 1
     for told in (
         "by base, split revision 1",
         "thumb up by whoever asked, key kc1, at verdicts/0:0",

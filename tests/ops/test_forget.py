@@ -109,6 +109,8 @@ def test_who_learned_from_them_is_told_with_all_that_continue_it(place: Place) -
     adapter(place, "m-v5", "m-v3", Lesson("c1", ANN, "holdout"))
     adapter(place, "m-v6", "m-v1", Lesson("c9", BOB, "train"))
     adapter(place, "m-v7", "m-v2", Lesson("c1", ANN, "train"))
+    # She wrote what the answer should have been.
+    adapter(place, "m-v8", BASE, Lesson("c2", ANN, "train"), Lesson("c2", BOB, "train"))
     assert known(place) == {
         "m-v1": ("holdout 1", False),
         "m-v2": ("train 2", True),
@@ -116,6 +118,7 @@ def test_who_learned_from_them_is_told_with_all_that_continue_it(place: Place) -
         "m-v4": ("replay 1", True),
         "m-v5": ("continues m-v3", True),
         "m-v7": ("train 1", True),
+        "m-v8": ("train 1", True),
     }
 
 
