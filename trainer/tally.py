@@ -1,5 +1,6 @@
 """What new lessons wait in the examples folder. Opens each file once: cheap to ask often."""
 
+from itertools import chain
 from pathlib import Path
 
 from feedback.examples import Batch, Watermark, batches, rows
@@ -14,14 +15,21 @@ class Tally:
 
     def __init__(self, folder: Path, method: Method = "kto") -> None:
         self._folder, self._method = folder, method
-        self._seen: dict[Path, list[Seen]] = {}
+        self._seen: dict[Path, list[Seen]] = {}  # of the files that were asked for last
+        self._counted: tuple[str, list[Path], int] = ("", [], 0)
 
     def lessons(self, adapter: str, after: Watermark) -> int:
         """Those in this adapter's answers that settled beyond `after`."""
-        found = [one for batch in batches(self._folder, after) for one in self._of(batch)]
-        return count(self._method, (one for one in found if adapter in one.adapters))
+        found = batches(self._folder, after)
+        paths = [batch.path for batch in found]
+        if self._counted[:2] != (adapter, paths):
+            self._seen = {batch.path: self._of(batch) for batch in found}
+            all_seen = chain.from_iterable(self._seen.values())
+            new = count(self._method, (one for one in all_seen if adapter in one.adapters))
+            self._counted = adapter, paths, new
+        return self._counted[2]
 
     def _of(self, batch: Batch) -> list[Seen]:
-        if batch.path not in self._seen:
-            self._seen[batch.path] = [one for row in rows(batch) if (one := seen(row))]
-        return self._seen[batch.path]
+        if batch.path in self._seen:
+            return self._seen[batch.path]
+        return [one for row in rows(batch) if (one := seen(row))]

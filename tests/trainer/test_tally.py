@@ -14,6 +14,7 @@ def test_thumbs_are_counted_by_adapter_beyond_a_watermark(tmp_path: Path) -> Non
     assert tally.lessons(BASE, {}) == 3
     assert tally.lessons(BASE, {"completions/0": 3, "verdicts/0": 3}) == 1
     assert tally.lessons("tiny-v1", {}) == 1
+    assert tally.lessons(BASE, {}) == 3
 
 
 def test_only_thumbs_that_count_are_counted(tmp_path: Path) -> None:
