@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from feedback.guard import Rules
 from tests.trainer.test_gates import EVERYTHING
+from trainer.backends import TRL_LACKS
 from trainer.gates import decide
 from trainer.golden import Golden, read_golden
 from trainer.golden_gates import fails
@@ -144,6 +145,15 @@ def test_every_method_is_told_with_what_it_learns_from_and_reads() -> None:
         for method in KINDS
     }
     assert rows == expected
+
+
+def test_every_method_that_trl_has_is_told_with_what_it_lacks() -> None:
+    rows = [row for row in _table("docs/formats.md") if row[0].endswith("Trainer")]
+    told = {method: lacks for _, method, lacks in rows}
+    assert told == {
+        method: ", ".join(f"{dial} {value}" for dial, value in dials.items())
+        for method, dials in TRL_LACKS.items()
+    }
 
 
 def test_the_golden_prompts_in_the_docs_are_read_and_show_every_field(tmp_path: Path) -> None:

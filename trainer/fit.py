@@ -45,37 +45,42 @@ def fit(
         try:
             stopped = _epoch(learner, plan, curves, tell, f"epoch {epoch + 1}")
         except NotFinite as error:
-            if epoch == 0:
-                raise RoundFailed(f"epoch 1: {error}; no epoch was sound") from error
-            stopped = f"epoch {epoch + 1}: {error}"
+            stopped = unsound(epoch, error)
         if stopped:
             policy.restore(before)
-            return Fitted(epoch, stopped, _frozen(curves))
+            return Fitted(epoch, stopped, frozen(curves))
         keep(learner.state(epoch + 1, curves))
-    return Fitted(plan.epochs, None, _frozen(curves))
+    return Fitted(plan.epochs, None, frozen(curves))
 
 
 def _epoch(learner: Learner, plan: Plan, curves: Curves, tell: Tell, title: str) -> str | None:
     """Which budget it went over, if so."""
     _learn(learner, curves, tell, f"{title} of {plan.epochs}")
-    over = _over(_watched(learner, plan, curves), plan)
+    over = over_budget(learner, plan, curves)
     return f"{title} {over}" if over else None
 
 
 def _learn(learner: Learner, curves: Curves, tell: Tell, title: str) -> None:
     tell(title, 0, learner.steps)
     for at, picked in enumerate(learner.batches()):
-        _note(curves, learner.step(picked))
+        note(curves, learner.step(picked))
         tell(title, at + 1, learner.steps)
 
 
-def _watched(learner: Learner, plan: Plan, curves: Curves) -> Drift:
+def unsound(epoch: int, error: NotFinite) -> str:
+    """Why it stops there. Before the first epoch there is nothing worth going back to."""
+    if epoch == 0:
+        raise RoundFailed(f"epoch 1: {error}; no epoch was sound") from error
+    return f"epoch {epoch + 1}: {error}"
+
+
+def over_budget(learner: Learner, plan: Plan, curves: Curves) -> str | None:
     drift = learner.drift()
-    _note(curves, {name: kl.value for name, kl in drift._asdict().items()})
+    note(curves, {name: kl.value for name, kl in drift._asdict().items()})
     if plan.kl_weight:
-        _note(curves, {"kl_weight": learner.kl_weight})
+        note(curves, {"kl_weight": learner.kl_weight})
         learner.adapt(drift.kl_parent.value)
-    return drift
+    return _over(drift, plan)
 
 
 def _over(drift: Drift, plan: Plan) -> str | None:
@@ -89,10 +94,10 @@ def _over(drift: Drift, plan: Plan) -> str | None:
     return None
 
 
-def _note(curves: Curves, values: dict[str, float]) -> None:
+def note(curves: Curves, values: dict[str, float]) -> None:
     for name, value in values.items():
         curves.setdefault(name, []).append(value)
 
 
-def _frozen(curves: Curves) -> dict[str, tuple[float, ...]]:
+def frozen(curves: Curves) -> dict[str, tuple[float, ...]]:
     return {name: tuple(values) for name, values in curves.items()}

@@ -50,9 +50,9 @@ class Learner:
     def __init__(self, policy: Policy, lessons: Lessons, plan: Plan) -> None:
         self._policy, self._lessons, self._plan = policy, lessons, plan
         self._random = Random(plan.seed)
-        self._optimizer = AdamW(policy.parameters(), lr=plan.learning_rate, weight_decay=0.0)
+        self.optimizer = AdamW(policy.parameters(), lr=plan.learning_rate, weight_decay=0.0)
         ramp = max(plan.warmup_steps, 1)
-        self._warm_up = LambdaLR(self._optimizer, lambda step: min(1.0, (step + 1) / ramp))
+        self.warm_up = LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / ramp))
         self.kl_weight = plan.kl_weight
         # The incomplete last batch is left out; the next epoch mixes anew.
         self.steps = max(len(lessons) // plan.batch_size, 1)
@@ -62,8 +62,8 @@ class Learner:
             epochs=epochs,
             curves=curves,
             weights=self._policy.weights(),
-            optimizer=self._optimizer.state_dict(),
-            warm_up=self._warm_up.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            warm_up=self.warm_up.state_dict(),
             kl_weight=self.kl_weight,
             order=self._random.getstate(),
             torch_random=torch.get_rng_state(),
@@ -71,8 +71,8 @@ class Learner:
 
     def go_on_from(self, state: State) -> None:
         self._policy.restore(state.weights)
-        self._optimizer.load_state_dict(state.optimizer)
-        self._warm_up.load_state_dict(state.warm_up)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.warm_up.load_state_dict(state.warm_up)
         self.kl_weight = state.kl_weight
         self._random.setstate(state.order)
         torch.set_rng_state(state.torch_random)
@@ -84,15 +84,15 @@ class Learner:
 
     def step(self, picked: list[int]) -> dict[str, float]:
         loss, shown = self._losses(picked)
-        self._optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._policy.sum_gradients()
         norm = clip_grad_norm_(self._policy.parameters(), self._plan.clip)
         for name, value in (shown | {"gradient": norm.item()}).items():
             if not isfinite(value):
                 raise NotFinite(f"the {name} is {value}")
-        self._optimizer.step()
-        self._warm_up.step()
+        self.optimizer.step()
+        self.warm_up.step()
         return shown
 
     def drift(self) -> Drift:

@@ -3,12 +3,14 @@
 The defaults are for a model of some billions of parameters; a demo on a tiny model needs its own.
 """
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from feedback.events import first_complaint
+from trainer.backends import TRL, TRL_LACKS, Backend
 from trainer.methods import READERS, WITH_PARENT, Method, usual_beta
 
 Count = Annotated[int, Field(ge=1)]
@@ -39,6 +41,8 @@ class Plan(BaseModel):
     # Thumbs are what users give most of: "kto" learns from them, and "sft" imitates the liked ones,
     # the baseline. "rrhf" learns from rankings of answers to one prompt, all others from pairs.
     method: Method = "kto"
+    # "trl": TRL's own trainer takes the steps, to compare with; pip install 'thumbwheel[trl]'.
+    backend: Backend = "own"
     seed: int = 0
     # Of the CPU. Threads on cores shared with a busy engine wait for each other: seen once, a tiny
     # model's round took 14 s with two and 0.7 s with one. On idle cores two may be worth it.
@@ -166,14 +170,43 @@ class Plan(BaseModel):
             raise ValueError("shard with one process; expected processes or nodes above 1")
         return self
 
+    @model_validator(mode="after")
+    def _suits_its_backend(self) -> Self:
+        if self.backend == "own":
+            return self
+        if self.method not in TRL_LACKS:
+            told = f"expected {', '.join(TRL_LACKS)} with backend 'trl'"
+            raise ValueError(f"method is {self.method!r}; {told}")
+        for name, usual in TRL_LACKS[self.method].items():
+            if (value := getattr(self, name)) != usual:
+                told = f"with backend 'trl': its {self.method} cannot be told another"
+                raise ValueError(f"{name} is {value!r}; expected {usual!r} {told}")
+        return self
+
 
 def read_plan(path: Path | None) -> Plan:
     """The plan with the fields that this JSON file changes."""
     if path is None:
         return Plan()
     try:
-        return Plan.model_validate_json(path.read_bytes())
+        plan = Plan.model_validate_json(path.read_bytes())
     except OSError as error:
         raise BadPlan(f"plan is {str(path)!r}; expected a JSON file: {error}") from error
     except ValidationError as error:
         raise BadPlan(f"plan {str(path)!r}: {first_complaint(error)}") from error
+    check_backend(plan)
+    return plan
+
+
+def check_backend(plan: Plan) -> None:
+    """Not with the fields: a plan is also read where nothing is to be trained."""
+    if plan.backend == "own":
+        return
+    try:
+        found = version("trl")
+    except PackageNotFoundError:
+        found = "not installed"
+    if found != TRL:
+        raise BadPlan(
+            f"backend is 'trl', and TRL is {found}; expected {TRL}: pip install 'thumbwheel[trl]'"
+        )

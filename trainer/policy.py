@@ -112,6 +112,15 @@ class Policy:
         texts = [Text(prompt, answer) for prompt, answer in zip(prompts, drawn, strict=True)]
         return Sampled(texts, [answer[-1] in self._ends for answer in drawn])
 
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        """The model, as somebody else would train it: with its own attention, in training mode."""
+        with self._forward.unpacked():
+            try:
+                yield self._model.train()
+            finally:
+                self._model.eval()
+
     def save(self, folder: Path) -> None:
         config = self._model.peft_config["default"]
         # "auto" would ask the model hub whether the vocabulary has grown.

@@ -17,6 +17,7 @@ from trainer.course import Course
 from trainer.course import Places as Places
 from trainer.endings import Outcome, RoundFailed
 from trainer.fit import Fitted, Keep, Tell, fit
+from trainer.fit_trl import fit_trl
 from trainer.gates import Measured, decide, scores
 from trainer.items import Items
 from trainer.kinds import ways
@@ -30,6 +31,9 @@ from trainer.probes import Probes, prepare
 from trainer.ranks import ALONE, Ranks
 from trainer.reference import logged_as_computed
 from trainer.resume import choose, mark
+
+_OWN = ("torch", "transformers", "peft")
+_LIBRARIES = {"own": _OWN, "trl": (*_OWN, "trl")}
 
 
 class Round(NamedTuple):
@@ -98,7 +102,10 @@ def _train(
     tell("parent's log-probabilities", 0, 1)
     lessons = ways(plan).lessons(policy, [*items.train, *items.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
-    fitted = fit(policy, lessons, plan, tell=tell, start=start, keep=keep)
+    if plan.backend == "trl":  # it keeps nothing to go on with
+        fitted = fit_trl(policy, lessons, plan, tell=tell)
+    else:
+        fitted = fit(policy, lessons, plan, tell=tell, start=start, keep=keep)
     tell("gates", 0, 1)
     measured = measure(policy, fitted, items, probes, trust=trust)
     tell("gates", 1, 1)
@@ -121,7 +128,7 @@ def _manifest(name: str, places: Places, plan: Plan, course: Course, outcome: _O
         kl={"parent": measured.kl_parent, "base": measured.kl_base},
         curves=outcome.fitted.curves,
         scores={name: value for name, value in told.items() if isfinite(value)},
-        libraries={package: version(package) for package in ("torch", "transformers", "peft")},
+        libraries={package: version(package) for package in _LIBRARIES[plan.backend]},
         seconds=0.0,
     )
 

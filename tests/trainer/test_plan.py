@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
             '{"method": "sft", "sft_weight": 0}',
             "sft_weight is 0.0; expected more than 0",
         ),
+        ('{"backend": "TRL"}', r"backend: Input should be 'own' or 'trl' \(got 'TRL'\)"),
         ('{"epochs": 2', "Invalid JSON: EOF"),
         ("[]", "valid dictionary|object"),
     ],
@@ -65,6 +67,39 @@ def test_a_plan_out_of_bounds_is_refused_by_file_and_field(
     path.write_text(text)
     with pytest.raises(BadPlan, match=f"plan '{path}': .*{why}"):
         read_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "sft_weight is 1.0; expected 0.0 with backend 'trl': its kto cannot be told another"),
+        ({"kl_weight": 0.1}, "kl_weight is 0.1; expected 0.0 with backend 'trl'"),
+        ({"processes": 2}, "processes is 2; expected 1 with backend 'trl'"),
+        ({"nodes": 2}, "nodes is 2; expected 1 with backend 'trl'"),
+        ({"quantize": "4bit"}, "quantize is '4bit'; expected None with backend 'trl'"),
+        ({"method": "dpo", "kl_weight": 0.1}, "kl_weight is 0.1; expected 0.0"),
+        ({"method": "dpo", "label_noise": 0.1}, "label_noise is 0.1; expected 0.0"),
+        ({"method": "ipo", "kl_weight": 0.1}, "kl_weight is 0.1; expected 0.0"),
+        ({"method": "sft", "kl_weight": 0.1}, "kl_weight is 0.1; expected 0.0"),
+        ({"method": "sft", "sft_weight": 0.5}, "sft_weight is 0.5; expected 1.0"),
+        *(
+            ({"method": name}, f"method is '{name}'; expected kto, dpo, ipo, sft with backend")
+            for name in ("simpo", "orpo", "rpo", "rrhf")
+        ),
+    ],
+)
+def test_what_trl_cannot_do_is_refused_by_name_and_value(
+    fields: dict[str, object], why: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        Plan.model_validate(fields | {"backend": "trl"})
+    assert Plan.model_validate(fields).backend == "own"
+
+
+@pytest.mark.parametrize("method", ["kto", "dpo", "ipo", "sft"])
+def test_what_trl_can_do_is_not_refused(method: str) -> None:
+    dials = {"sft_weight": 0.0 if method == "kto" else 1.0}
+    assert Plan.model_validate({"backend": "trl", "method": method} | dials)
 
 
 def test_a_plan_that_is_not_there_is_refused(tmp_path: Path) -> None:
