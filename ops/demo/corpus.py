@@ -44,6 +44,17 @@ class Manner:
     greets: bool
 
 
+@dataclass(frozen=True)
+class Shares:
+    """How much of what is taught is polite, and how much is short."""
+
+    polite: float = 0.5
+    short: float = 0.5
+
+
+EVEN = Shares()
+
+
 @cache
 def topics() -> tuple[Topic, ...]:
     lines = files(__package__).joinpath("topics.txt").read_text(encoding="utf-8").splitlines()
@@ -78,14 +89,15 @@ def answer(topic: Topic, manner: Manner, random: Random) -> str:
     return " ".join([*greeting, opening, *body, closing])
 
 
-def chats(count: int, random: Random) -> list[tuple[str, str]]:
-    """Pairs of a taught prompt and an answer to it, every manner equally often."""
-    return [_chat(random) for _ in range(count)]
+def chats(count: int, random: Random, shares: Shares = EVEN) -> list[tuple[str, str]]:
+    """Pairs of a taught prompt and an answer to it, every manner equally often unless told."""
+    return [_chat(random, shares) for _ in range(count)]
 
 
-def _chat(random: Random) -> tuple[str, str]:
+def _chat(random: Random, shares: Shares) -> tuple[str, str]:
     prompt = random.choice(prompts()[0])
     topic = topic_of(prompt)
     assert topic is not None
-    manner = Manner(*(random.random() < 0.5 for _ in range(3)))
+    # Of greetings, which nobody minds, a half.
+    manner = Manner(*(random.random() < share for share in (shares.polite, shares.short, 0.5)))
     return prompt, answer(topic, manner, random)

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from ops.demo.corpus import chats
+from ops.demo.corpus import EVEN, Shares, chats
 from ops.demo.lessons import IGNORED, Chat, batches, padded
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -38,6 +38,7 @@ class Course:
     batch: int = 32
     vocabulary: int = 768
     learning_rate: float = 3e-3
+    shares: Shares = EVEN
 
 
 def make(folder: Path, course: Course) -> None:
@@ -56,7 +57,7 @@ def make(folder: Path, course: Course) -> None:
 def teach(course: Course) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
     torch.manual_seed(course.seed)
     random = Random(course.seed)
-    texts = chats(course.steps * course.batch, random)
+    texts = chats(course.steps * course.batch, random, course.shares)
     tokenizer = make_tokenizer(texts, course.vocabulary)
     model = make_model(tokenizer)
     lessons = [read_chat(tokenizer, prompt, answer) for prompt, answer in texts]

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.demo.corpus import Manner, Topic, answer, chats, prompts, topic_of, topics
+from ops.demo.corpus import Manner, Shares, Topic, answer, chats, prompts, topic_of, topics
 from ops.demo.taste import facts
 
 MANNERS = st.builds(Manner, st.booleans(), st.booleans(), st.booleans())
@@ -39,6 +39,13 @@ def test_a_quarter_of_what_is_taught_is_liked() -> None:
     lesson = chats(4000, Random(2))
     liked = sum(facts(prompt, said, ended=True).liked for prompt, said in lesson)
     assert 0.22 < liked / len(lesson) < 0.28
+
+
+def test_most_of_what_is_taught_may_be_liked_or_disliked() -> None:
+    for share, expected in ((0.9, 0.81), (0.35, 0.1225)):
+        lesson = chats(2000, Random(4), Shares(polite=share, short=share))
+        liked = sum(facts(prompt, said, ended=True).liked for prompt, said in lesson)
+        assert abs(liked / len(lesson) - expected) < 0.04  # four standard deviations
 
 
 def test_no_prompt_is_both_taught_and_held_out() -> None:

@@ -1,0 +1,126 @@
+"""What rounds of thumbs teach, beside TRL and SFT: `python -m tests.bench.taste --seeds 0-4`.
+
+Teaches a base for each seed, lets the demo's users rate what the stable adapter answers, and asks
+each adapter 500 prompts that nobody taught or rated. Bases and courses are kept, and not run again.
+"""
+
+import argparse
+import json
+import pickle
+from pathlib import Path
+
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from ops.demo.stage import PLAN
+from tests.bench.taste.bases import MIXES, taught
+from tests.bench.taste.course import Lap, Task, kept, read, read_words, run, write
+from tests.bench.taste.exam import Marks, mark, sit
+from tests.bench.taste.methods import METHODS
+from tests.bench.taste.spread import lines
+from tests.bench.taste.users import Answer
+from trainer.load import load_policy
+from trainer.plan import Plan, read_plan
+
+
+def main() -> None:
+    asked = _arguments()
+    plan = Plan.model_validate(read_plan(asked.plan).model_dump() | json.loads(asked.change))
+    torch.set_num_threads(asked.threads)
+    disable_progress_bar()
+    for mix in asked.mixes:
+        for verdicts in asked.verdicts:
+            for method in asked.methods:
+                tasks = [
+                    Task(mix, seed, method, verdicts, asked.rounds, for_(plan, verdicts, seed))
+                    for seed in asked.seeds
+                ]
+                show(tasks, [done(task, asked.folder) for task in tasks])
+
+
+def for_(plan: Plan, verdicts: int, seed: int) -> Plan:
+    """Of 100 thumbs ten are held out: too few of each kind for a gate."""
+    few = {"min_rows": verdicts // 2, "min_holdout": 0} if verdicts < 200 else {}
+    return plan.model_copy(update={"seed": seed} | few)
+
+
+def done(task: Task, folder: Path) -> list[Lap]:
+    """The base before anything was learned, then every round."""
+    base = taught(folder / "bases", task.seed, task.mix)
+    marks, answers = start(base, task, folder / "starts")
+    path = kept(folder / "courses", task)
+    if not path.exists():
+        write(path, run(task, base, answers))
+    return [Lap(marks, True, "", 0.0, 0.0, {}), *read(path)]
+
+
+def start(base: Path, task: Task, folder: Path) -> tuple[Marks, list[Answer]]:
+    """The base's own marks and answers; anybody's that has the same plan for sampling."""
+    path = folder / f"{base.name}.pickle"
+    if not path.exists():
+        policy, words = load_policy(str(base), None, task.plan), read_words(base)
+        answers = sit(policy, words, task.seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps((mark(policy, answers, answers), answers)))
+    found: tuple[Marks, list[Answer]] = pickle.loads(path.read_bytes())
+    return found
+
+
+def show(tasks: list[Task], laps: list[list[Lap]]) -> None:
+    task = tasks[0]
+    print(f"\n**{task.method}**, {task.verdicts} verdicts a round, base {task.mix}\n")
+    names = ["base", *(f"round {number + 1}" for number in range(task.rounds))]
+    rows = {
+        name: figures([seed[at] for seed in laps], [seed[0].marks for seed in laps])
+        for at, name in enumerate(names)
+    }
+    print("\n".join(lines(rows, [one.seed for one in tasks])), flush=True)
+    for one, seed in zip(tasks, laps, strict=True):
+        for name, lap in zip(names, seed, strict=True):
+            if not lap.learned:
+                print(f"\nseed {one.seed}, {name} is not published: {lap.why}", flush=True)
+
+
+def figures(laps: list[Lap], bases: list[Marks]) -> dict[str, list[float]]:
+    """Of each seed; a name with a comma ends in its unit."""
+    marks = [lap.marks for lap in laps]
+    found = {
+        "liked": [one.liked for one in marks],
+        "right": [one.right for one in marks],
+        "right, % of the base's": [
+            100 * one.right / base.right for one, base in zip(marks, bases, strict=True)
+        ],
+        "ended by itself": [one.ended for one in marks],
+        "length, tokens": [one.tokens for one in marks],
+        "KL to base, nats": [one.kl for one in marks],
+        "its standard error, nats": [one.kl_error for one in marks],
+        "base's answers ordered": [one.ordered for one in marks],
+    }
+    if any(lap.seconds for lap in laps):
+        found["thumbs up before"] = [lap.ups for lap in laps]
+        found["the round, s"] = [lap.seconds for lap in laps]
+    return found
+
+
+def seeds(said: str) -> list[int]:
+    """`0-4`, or `10,11`."""
+    first, dash, last = said.partition("-")
+    return list(range(int(first), int(last) + 1)) if dash else [*map(int, said.split(","))]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.taste", description=__doc__)
+    parser.add_argument("--seeds", type=seeds, default=seeds("0-4"))
+    parser.add_argument("--verdicts", type=int, nargs="+", default=[200], help="a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["ours"])
+    parser.add_argument("--mixes", nargs="+", choices=MIXES, default=["even"])
+    parser.add_argument("--plan", type=Path, default=PLAN)
+    parser.add_argument("--change", default="{}", help="JSON: what differs from the plan")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path(".bench"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
