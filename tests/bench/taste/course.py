@@ -2,16 +2,15 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from feedback.events import BASE
-from tests.bench.taste.exam import Marks, mark, sit
+from tests.bench.taste.exam import Known, Marks, mark, sit
 from tests.bench.taste.methods import METHODS
-from tests.bench.taste.users import Answer, rate
+from tests.bench.taste.users import rate
 from tests.trainer.tiny import settle
 from trainer.course import Places
 from trainer.load import load_policy
@@ -27,6 +26,7 @@ class Task(NamedTuple):
     method: str
     verdicts: int  # a round
     rounds: int
+    asked: int  # prompts of the exam
     plan: Plan
 
 
@@ -41,7 +41,7 @@ class Lap(NamedTuple):
     phases: dict[str, float]
 
 
-def run(task: Task, base: Path, of_base: Sequence[Answer]) -> list[Lap]:
+def run(task: Task, base: Path, of_base: Known) -> list[Lap]:
     words = read_words(base)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -54,19 +54,24 @@ def run(task: Task, base: Path, of_base: Sequence[Answer]) -> list[Lap]:
 
 
 def _round(
-    task: Task, places: Places, words: Words, stable: str, number: int, of_base: Sequence[Answer]
+    task: Task, places: Places, words: Words, stable: str, number: int, of_base: Known
 ) -> tuple[str, Lap]:
-    policy = load_policy(places.base, _folder(places, stable), task.plan)
+    policy = load_policy(places.base, _folder(places, stable), at_once(task.plan))
     first, count = number * task.verdicts, task.verdicts
     thumbs = rate(policy, words, adapter=stable, first=first, count=count, seed=task.seed)
     settle(places.examples, thumbs, start=first, end=first + count)
     learned = METHODS[task.method](places, stable, task.plan)
     stable = learned.adapter or stable
-    policy = load_policy(places.base, _folder(places, stable), task.plan)
-    marks = mark(policy, sit(policy, words, task.seed), of_base)
+    policy = load_policy(places.base, _folder(places, stable), at_once(task.plan))
+    marks = mark(policy, sit(policy, words, task.asked, task.seed), of_base)
     ups = fmean(bool(thumb.up) for thumb in thumbs)
     served = learned.adapter is not None
     return stable, Lap(marks, served, learned.why, ups, learned.seconds, learned.phases)
+
+
+def at_once(plan: Plan) -> Plan:
+    """To sample with: 512 answers at once take a fifth less time than 128."""
+    return plan.model_copy(update={"batch_size": 64})
 
 
 def _folder(places: Places, adapter: str) -> Path | None:

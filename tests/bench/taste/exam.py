@@ -11,8 +11,6 @@ from trainer.kl import k1
 from trainer.policy import Policy
 from trainer.words import Words
 
-ASKED = 500
-
 
 class Marks(NamedTuple):
     """Shares of the answers; `ordered` is of pairs of a liked and a disliked answer of the base."""
@@ -26,12 +24,19 @@ class Marks(NamedTuple):
     ordered: float
 
 
-def sit(policy: Policy, words: Words, seed: int) -> list[Answer]:
-    return ask(policy, words, prompts()[1][:ASKED], seed)
+class Known(NamedTuple):
+    """The base's own answers, and how likely it finds them: the same for all that it becomes."""
+
+    answers: list[Answer]
+    logprobs: list[float]
 
 
-def mark(policy: Policy, answers: Sequence[Answer], of_base: Sequence[Answer]) -> Marks:
-    """`answers` are the policy's own; those of the base are the same for all."""
+def sit(policy: Policy, words: Words, asked: int, seed: int) -> list[Answer]:
+    return ask(policy, words, prompts()[1][:asked], seed)
+
+
+def mark(policy: Policy, answers: Sequence[Answer], of_base: Known) -> Marks:
+    """`answers` are the policy's own."""
     texts = [answer.text for answer in answers]
     kl = k1(policy.logprobs(texts).tolist(), policy.logprobs(texts, "base").tolist())
     return Marks(
@@ -45,10 +50,12 @@ def mark(policy: Policy, answers: Sequence[Answer], of_base: Sequence[Answer]) -
     )
 
 
-def _ordered(policy: Policy, of_base: Sequence[Answer]) -> float:
+def _ordered(policy: Policy, of_base: Known) -> float:
     """Whether a liked answer gained more than a disliked one, by the hidden taste itself."""
-    texts = [answer.text for answer in of_base]
-    gains = (policy.logprobs(texts) - policy.logprobs(texts, "base")).tolist()
-    both = list(zip(gains, (answer.facts.liked for answer in of_base), strict=True))
+    now = policy.logprobs([answer.text for answer in of_base.answers]).tolist()
+    both = [
+        (after - before, answer.facts.liked)
+        for answer, before, after in zip(of_base.answers, of_base.logprobs, now, strict=True)
+    ]
     ups, downs = ([gain for gain, liked in both if liked is up] for up in (True, False))
     return accuracy(ups, downs).share
