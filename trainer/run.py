@@ -17,6 +17,7 @@ from trainer.course import Places as Places
 from trainer.endings import Outcome, RoundFailed
 from trainer.fit import Fitted, Keep, Tell, fit
 from trainer.gates import Measured, decide, scores
+from trainer.held_out import held_out_scores
 from trainer.learner import State
 from trainer.load import load_policy
 from trainer.lock import only_one
@@ -27,6 +28,7 @@ from trainer.probes import Probes, prepare
 from trainer.resume import choose, mark
 from trainer.rows import Rows, shortage
 from trainer.training_set import logged_as_computed, training_set
+from trainer.watched import Note, unheard
 
 
 class Round(NamedTuple):
@@ -41,18 +43,22 @@ class _Outcome(NamedTuple):
     logprob_gap: float
 
 
-def run_round(places: Places, parent: str, plan: Plan, *, tell: Tell) -> Round:
+def run_round(
+    places: Places, parent: str, plan: Plan, *, tell: Tell, note: Note = unheard
+) -> Round:
     """One round on top of `parent`, the adapter that serves."""
     began = time.monotonic()
     with only_one(places.state):
+        tell("examples and model", 0, 1)
         probes, checkpoint = prepare(places.base, plan), Checkpoint(places.state)
         course, start = choose(places, parent, plan, checkpoint)
         if too_few := shortage(course.rows, plan):
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan)
+        tell("examples and model", 1, 1)
         keep = partial(checkpoint.save, mark(places, course, plan))
         try:
-            outcome = _train(policy, course.rows, probes, tell, start, keep)
+            outcome = _train(policy, course.rows, probes, tell, start, keep, note)
             _check(policy)
         except RoundFailed:
             checkpoint.clear()  # it would fail again
@@ -73,16 +79,23 @@ def _check(policy: Policy) -> None:
 
 
 def _train(
-    policy: Policy, rows: Rows, probes: Probes, tell: Tell, start: State | None, keep: Keep
+    policy: Policy,
+    rows: Rows,
+    probes: Probes,
+    tell: Tell,
+    start: State | None,
+    keep: Keep,
+    note: Note,
 ) -> _Outcome:
     plan = probes.plan
     trust, gap = logged_as_computed(policy, rows.train, plan)
     tell("parent's log-probabilities", 0, 1)
     data = training_set(policy, [*rows.train, *rows.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
-    fitted = fit(policy, data, plan, tell=tell, start=start, keep=keep)
+    fitted = fit(policy, data, plan, tell=tell, start=start, keep=keep, note=note)
     tell("gates", 0, 1)
     measured = measure(policy, fitted, rows, probes, trust=trust)
+    note(dict(held_out_scores(measured.ups, measured.downs)))
     tell("gates", 1, 1)
     return _Outcome(fitted, measured, gap)
 
