@@ -30,7 +30,5 @@ def test_why_or_why_not_is_told() -> None:
     few = replace(READY, new_thumbs=49)
     assert due(RULES, few).why == "49 new thumbs; expected at least 50"
     wait = replace(READY, new_thumbs=60)
-    assert due(RULES, wait).why == (
-        "60 new thumbs after 10 s; expected 200, or 50 after 3600 s"
-    )
+    assert due(RULES, wait).why == ("60 new thumbs after 10 s; expected 200, or 50 after 3600 s")
     assert due(RULES, replace(READY, canary="tiny-v2")).why == "tiny-v2 is on trial"
