@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 
 from feedback.begin import settings_told
@@ -91,6 +91,8 @@ def publish_the_blank(settings: Settings) -> None:
 
 
 def export(settings: ExportSettings) -> None:
+    with suppress(OSError):  # it may only read there
+        Record(settings.trainer_state).begin()  # from now on, no round is a round missed
     _serve(settings)
     while True:
         signal.pause()
