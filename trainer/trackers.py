@@ -111,7 +111,7 @@ class WandB:
         import wandb
 
         # Without a key, it would ask for one on the terminal and wait.
-        if wandb.setup().settings.mode == "online" and not wandb.api.api_key:
+        if wandb.setup().settings.mode == "online" and not wandb.login(prompt=False):
             raise ValueError("no API key; expected WANDB_API_KEY, or WANDB_MODE=offline")
         self._run = wandb.init(
             project=about.series,

@@ -89,7 +89,7 @@ def test_wandb_has_every_curve_score_gate_and_the_plan(
     records = list(read_wandb(tmp_path))
     history = [record for kind, record in records if kind == "history"]
     losses = [row["loss"] for row in history if "loss" in row]
-    assert losses == [3.0, 2.0, 1.0]
+    assert losses == [3.0, 2.0, 1.0], history
     assert [row["kl_parent"] for row in history if "kl_parent" in row] == [0.25]
     config = {k: v for kind, record in records if kind == "config" for k, v in record.items()}
     assert config["kl_budget_parent"] == 50.0
@@ -101,10 +101,17 @@ def test_wandb_has_every_curve_score_gate_and_the_plan(
 
 WITHOUT_A_KEY = """
 import logging, sys
+from datetime import UTC, datetime
 from pathlib import Path
-from tests.trainer.test_trackers import tell
+from trainer.past import Ended
+from trainer.plan import Plan
+from trainer.trackers import About, Trackers
 logging.basicConfig()
-sys.exit(tell(Path(sys.argv[1]), "wandb") != ["wandb"])
+failed, now = [], datetime.now(UTC)
+told = Trackers(("wandb",), About("m", "base", now, Path(sys.argv[1]), Plan()), failed.append)
+told.note({"loss": 1.0})
+told.ended(Ended(outcome="gated", why="w", parent="base", began_at=now, ended_at=now))
+sys.exit(failed != ["wandb"])
 """
 
 
