@@ -37,6 +37,7 @@ def home(tmp_path: Path) -> Path:
 
 def train(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if "THUMBWHEEL" not in name}
+    env["THUMBWHEEL_TRAINER_MIN_EXAMPLES"] = "60"
     command = [str(THUMBWHEEL), "train", *words, "--home", str(home)]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
 
@@ -58,7 +59,7 @@ def test_a_home_that_says_no_model_needs_one(tmp_path: Path) -> None:
 
 def test_what_was_kept_and_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "up.json").write_text('{"model": "m"}')
-    with pytest.raises(ValueError, match="up.json: name: Field required"):
+    with pytest.raises(ValueError, match=r"up.json: name: Field required"):
         read_kept(tmp_path)
 
 
@@ -103,9 +104,10 @@ def test_a_round_that_runs_already_is_one_line(home: Path) -> None:
 
 @pytest.mark.integration
 def test_a_model_that_cannot_be_loaded_fails_with_its_reason(home: Path) -> None:
-    settle(home / "examples", [example(n, up=n % 2 == 0) for n in range(96)], start=0, end=96)
+    rows = [example(n, up=n % 2 == 0, prompt_ids=[5, n + 10]) for n in range(96)]
+    settle(home / "examples", rows, start=0, end=96)
     ended = train(home, "--once")
-    assert ended.returncode == FAILED
+    assert ended.returncode == FAILED, ended.stderr
     assert ended.stdout.startswith("failed: no adapter, ")
 
 

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from feedback.log import Log, LogAway, open_log
+from tests.trainer.test_past import ended
 from tests.trainer.tiny import PLAN, example, rated_by_base, settle
 from trainer.__main__ import once, turn
 from trainer.adapters import load, verify
@@ -152,10 +153,31 @@ def test_a_log_that_is_away_is_no_failed_round(
 
 def test_blank_publishes_v0_and_ends(places: Places) -> None:
     command = [sys.executable, "-m", "trainer", "--blank"]
-    ended = subprocess.run(command, env=environment(places), capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert "tiny-v0" in ended.stderr
+    blank = subprocess.run(command, env=environment(places), capture_output=True, text=True)
+    assert blank.returncode == 0, blank.stderr
+    assert "tiny-v0" in blank.stderr
     assert not verify(places.adapters, "tiny-v0").passed
+
+
+@pytest.mark.integration  # a process of its own
+def test_export_serves_what_rounds_left_without_a_model_or_torch(tmp_path: Path) -> None:
+    Record(tmp_path).ended(ended("too_few", 1))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = os.environ | {
+        "THUMBWHEEL_TRAINER_STATE": str(tmp_path),
+        "THUMBWHEEL_TRAINER_METRICS_PORT": str(port),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "trainer", "--export"], env=env)
+    try:
+        wait_for(port, 'rounds_total{outcome="too_few"} 1.0')
+        Record(tmp_path).ended(ended("too_few", 2))  # by another process, meanwhile
+        wait_for(port, 'rounds_total{outcome="too_few"} 2.0')
+        assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_news_come_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(told, "BEAT_SECONDS", 0.02)
     record = Record(tmp_path)
     record.begin()
-    times = set()
+    times: set[datetime] = set()
     with record.under_way(news):
         ends = time.monotonic() + 10
         while len(times) < 3 and time.monotonic() < ends:
@@ -117,7 +117,12 @@ def test_a_file_that_cannot_be_read_is_left_out_with_a_warning(
 def test_readers_never_see_half_of_it(tmp_path: Path) -> None:
     record = Record(tmp_path)
     record.begin()
-    writer = Thread(target=lambda: [record.ended(ended("failed", n)) for n in range(50)])
+
+    def write() -> None:
+        for minute in range(50):
+            record.ended(ended("failed", minute))
+
+    writer = Thread(target=write)
     writer.start()
     counts = []
     while writer.is_alive():

@@ -175,7 +175,7 @@ def read_wandb(folder: Path) -> list[tuple[str, dict[str, object]]]:
     [path] = folder.glob("wandb/offline-run-*/*.wandb")
     found = []
     for raw in framed(path.read_bytes()):
-        record = wandb_internal_pb2.Record()
+        record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
         record.ParseFromString(raw)
         found += [("history", items(record.history.item))] if record.HasField("history") else []
         found += [("config", items(record.config.update))] if record.HasField("config") else []
