@@ -32,6 +32,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import to_json
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 User = Annotated[str, Field(min_length=1, max_length=200)]
@@ -263,7 +264,7 @@ def outcome_slot(name: str) -> str:
 
 
 def encode(event: Event) -> bytes:
-    return event.model_dump_json().encode()
+    return to_json(event)
 
 
 def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:

@@ -116,7 +116,8 @@ def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) 
     """Write what one partition's log from `start` to `end` settled, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(end)
-    columns = [as_column([row[at] for row in rows], kind) for at, kind in enumerate(SCHEMA.types)]
+    values = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
+    columns = [as_column(*column) for column in zip(values, SCHEMA.types, strict=True)]
     _write(path, pa.table(columns, SCHEMA), start)
     return path
 

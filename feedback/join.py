@@ -108,11 +108,13 @@ def _is_of_one_prompt(word: Word, group: Group) -> bool:
 
     One request of texts may have several prompts: of answers to different ones none is better.
     """
-    both = (word.completion_id, word.other_id or word.completion_id)
-    if not group.answers.keys() >= set(both):
+    one = group.answers.get(word.completion_id)
+    if one is None or word.other_id is None:  # as most are
+        return one is not None
+    other = group.answers.get(word.other_id)
+    if other is None:
         return False
-    one, other = (group.answers[id].prompt_ids for id in both)
-    return not one or not other or one == other
+    return not one.prompt_ids or not other.prompt_ids or one.prompt_ids == other.prompt_ids
 
 
 def _identity(word: Word, group: Group) -> Identity:

@@ -72,7 +72,7 @@ class Spool:
     @property
     def waiting_bytes(self) -> int:
         with self._changing:
-            return sum(file.waiting for file in (*self._left, *self._own))
+            return self._waiting()
 
     def append_soon(self, topic: str, key: str, value: bytes) -> bool:
         """Never waits for the log and never raises; on the log within moments.
@@ -80,10 +80,7 @@ class Spool:
         False: it could not be written down, or too much waits already; it is lost.
         """
         try:
-            waiting = self.waiting_bytes
-            if waiting > self._max_bytes:
-                raise SpoolFull(f"{waiting:,} bytes wait; expected {self._max_bytes:,}")
-            self._write((topic, key, value))
+            self._write((topic, key, value), self._max_bytes)
         except (OSError, RecordTooLarge, SpoolFull) as error:
             _log.error("a record of %s is lost: %s", topic, error)
             return False
@@ -116,16 +113,22 @@ class Spool:
         since = self._on_the_way_since
         return self._pace.patience_seconds - (time.monotonic() - since if since else 0)
 
-    def _write(self, item: Item) -> tuple[int, Path]:
+    def _waiting(self) -> int:
+        return sum([file.waiting for file in (*self._left, *self._own)])
+
+    def _write(self, item: Item, most_bytes: int | None = None) -> tuple[int, Path]:
         """Its number among all that came, and where it is."""
         checked(item[0], item[2])
         line = encode(item)
         with self._changing:
+            if most_bytes is not None and (waiting := self._waiting()) > most_bytes:
+                raise SpoolFull(f"{waiting:,} bytes wait; expected {most_bytes:,}")
             file = self._place()
             file.put(line)
             self._came += 1
             number = self._came
-        self._more.set()
+        if not self._more.is_set():  # to look is quicker
+            self._more.set()
         return number, file.path
 
     def _place(self) -> SpoolFile:

@@ -37,6 +37,7 @@ def main() -> None:
             host=settings.serving_host,
             port=settings.serving_port,
             access_log=False,
+            proxy_headers=False,  # nobody asks who is behind a proxy
             timeout_graceful_shutdown=settings.serving_drain_seconds,
         )
         listening = config.bind_socket()

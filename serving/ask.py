@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic_core import from_json
@@ -46,10 +47,7 @@ class Ask:
 
     def hide(self, part: Part) -> Part:
         """Take out of `part` what the app did not ask for."""
-        if not self.api.wish(self.body):
-            return part  # nothing more was asked for than the app did
-        show_ids = self.body.get("return_token_ids")
-        show_logprobs = self.api.wants_logprobs(self.body)
+        show_ids, show_logprobs = self._shown
         if not show_ids:
             part.pop("prompt_token_ids", None)
         for choice in part["choices"]:
@@ -59,6 +57,14 @@ class Ask:
             if not show_logprobs:
                 choice["logprobs"] = None
         return part
+
+    @cached_property
+    def _shown(self) -> tuple[bool, bool]:
+        """Ids and log-probabilities: what was asked for, or all where we asked for no more."""
+        if not self.api.wish(self.body):
+            return True, True
+        ids = bool(self.body.get("return_token_ids"))
+        return ids, self.api.wants_logprobs(self.body)
 
 
 def read_ask(

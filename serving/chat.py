@@ -3,8 +3,8 @@
 import logging
 import re
 from asyncio import CancelledError, get_running_loop
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -56,6 +56,28 @@ class Opened(NamedTuple):
     rest: AsyncGenerator[list[Part]]
 
 
+@dataclass(slots=True)
+class _Ended:
+    """Told at the end, whichever it is. Not a generator: those take longer."""
+
+    turn: Turn
+    tell: Callable[[Turn, BaseException | None], None]
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.tell(self.turn, error)
+
+
+def _outcome(error: BaseException | None) -> tuple[str, str | None]:
+    """Its name in the metrics, and what is remembered of it."""
+    if error is None:
+        return "ok", None
+    if isinstance(error, GeneratorExit | CancelledError):
+        return "client_closed", "client closed"
+    return (error.outcome, str(error)) if isinstance(error, ServingError) else ("failed", None)
+
+
 def untraced(_: Turn) -> AbstractContextManager[None]:
     return _UNTRACED
 
@@ -92,19 +114,20 @@ class Chat:
         """
         user = pseudonym(self.secret, ask.person or new_request_id())
         turn = Turn(ask, user, Away(perf_counter))
-        with self.traced(turn), self._recorded(turn):
+        with self.traced(turn), _Ended(turn, self._end):
             batch, rest = await (self._ask(turn, *arm) if arm else self._open(turn))
             turn.first_seconds = perf_counter() - ask.started
-            async with aclosing(rest):
+            try:
                 batch[0][FEEDBACK_TOKEN] = self._token(turn, batch[0]["id"])
                 while batch:
                     shown = [turn.take(part) for part in batch]
                     if not ask.streams:
-                        self._end(turn, "ok")
+                        self._end(turn)
                     with turn.away:
                         yield shown
-                    with turn.away:
                         batch = await anext(rest, [])
+            finally:
+                await rest.aclose()
 
     def _token(self, turn: Turn, completion_id: str) -> str:
         until = int(time() + self.token_seconds)
@@ -163,31 +186,17 @@ class Chat:
             raise BadAnswer("the engine ended its answer before it began")
         return Opened(first, batches)
 
-    @contextmanager
-    def _recorded(self, turn: Turn) -> Iterator[None]:
-        try:
-            yield
-            self._end(turn, "ok")
-        except (GeneratorExit, CancelledError):
-            self._end(turn, "client_closed", "client closed")
-            raise
-        except ServingError as error:
-            turn.engine_failed = isinstance(error, EngineError) and error.status >= 500
-            self._end(turn, error.outcome, str(error))
-            raise
-        except Exception:
-            self._end(turn, "failed")
-            raise
-
-    def _end(self, turn: Turn, outcome: str, error: str | None = None) -> None:
+    def _end(self, turn: Turn, error: BaseException | None = None) -> None:
         """Whatever comes after its end changes nothing."""
         if turn.outcome is None:
-            turn.outcome, turn.error = outcome, error
+            turn.engine_failed = isinstance(error, EngineError) and error.status >= 500
+            turn.outcome, turn.error = _outcome(error)
             total_seconds = perf_counter() - turn.ask.started
             self._remember(turn, total_seconds)
             # The reader need not wait for that.
-            own_seconds = total_seconds - turn.away.seconds
-            get_running_loop().call_soon(self._count, turn, outcome, total_seconds, own_seconds)
+            get_running_loop().call_soon(
+                self._count, turn, turn.outcome, total_seconds, total_seconds - turn.away.seconds
+            )
 
     def _remember(self, turn: Turn, total_seconds: float) -> None:
         """Whatever goes wrong, the user still gets the answer; it only cannot be rated."""

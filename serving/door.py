@@ -54,7 +54,7 @@ class Door:
             who = f"this user of {caller.app!r}"
             per_minute = caller.key.user_requests_per_minute
             self.rates.take(hash((caller.app, user)), per_minute, self.clock(), called=who)
-        return self.in_flight.one_more()
+        return self.in_flight
 
     def _known(self, headers: Mapping[str, str]) -> Caller:
         assert self.keys is not None

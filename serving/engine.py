@@ -3,8 +3,8 @@
 Knows nothing about splits, and of one engine only.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from feedback.events import BASE
 from serving.apis import Api, Part
 from serving.errors import AnswerTooLong, EngineAway, EngineSlow
-from serving.parts import refusal, streamed, whole
+from serving.parts import Events, refusal, whole
 from serving.turn import Headers
 
 CONNECT_SECONDS = 2.0
@@ -61,9 +61,12 @@ class Engine:
                 if not body.get("stream"):
                     yield [whole(await response.read(), model)]
                     return
-                async with aclosing(streamed(_blocks(response), model)) as batches:
-                    async for batch in batches:
+                events = Events(model)
+                async for block in response.content.iter_any():
+                    if batch := events.take(block):
                         yield batch
+                    events.check()
+                events.check_end()
 
     async def check(self) -> None:
         """Raises where the engine does not answer."""
@@ -94,11 +97,6 @@ class Engine:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         )
-
-
-async def _blocks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    async for block in response.content.iter_any():
-        yield block
 
 
 @contextmanager

@@ -5,7 +5,6 @@ Knows nothing of HTTP, nor of who asks.
 
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
@@ -77,19 +76,19 @@ class Engines:
             place = self._next(tried)
             tried.append(place)
             begun = False
+            answer = place.engine.answer(api, adapter, body, request_id, headers)
+            place.busy += 1
             try:
-                place.busy += 1
-                answer = place.engine.answer(api, adapter, body, request_id, headers)
-                async with aclosing(answer) as batches:
-                    async for batch in batches:
-                        if not begun:
-                            begun = True
-                            place.answers()
-                        yield batch
+                async for batch in answer:
+                    if not begun:
+                        begun = True
+                        place.answers()
+                    yield batch
                 place.failures = 0
                 return
             except (GeneratorExit, CancelledError):  # the reader has left
                 place.failures = 0 if begun else place.failures
+                await answer.aclose()
                 raise
             except EngineError as error:
                 self._note(place, error)

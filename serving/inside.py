@@ -3,9 +3,8 @@
 Knows nothing of vLLM but that it is an ASGI app, and nothing of splits.
 """
 
-from asyncio import Event, Future, ensure_future, get_running_loop, timeout_at, wait
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from asyncio import Event, Future, ensure_future, get_running_loop, wait
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -16,7 +15,7 @@ from feedback.events import BASE
 from serving.apis import Api, Part
 from serving.engine import Patience
 from serving.errors import AnswerTooLong, BadAnswer, EngineAway, EngineSlow
-from serving.parts import refusal, streamed, whole
+from serving.parts import Events, refusal, whole
 from serving.turn import Headers
 
 MOST_BLOCKS = 64  # that a slow reader has not taken yet; then vLLM waits
@@ -51,9 +50,12 @@ class Inside:
             if not body.get("stream"):
                 yield [whole(await said.all(), model)]
                 return
-            async with aclosing(streamed(said.blocks(), model)) as batches:
-                async for batch in batches:
+            events = Events(model)
+            while block := await said.some():
+                if batch := events.take(block):
                     yield batch
+                events.check()
+            events.check_end()
 
     async def get(self, path: str) -> bytes:
         async with self._call("GET", path, b"", []) as said:
@@ -96,6 +98,7 @@ class _Call:
         self._body: bytes | None = body
         self._patience = patience
         self._status: int | None = None
+        self._said_all = False
         self._blocks: list[bytes] = []  # that nobody took yet
         self._sign: Future[None] | None = None  # whoever waits for one
         self._taken, self._left = Event(), Event()
@@ -120,37 +123,51 @@ class _Call:
             self._task.exception()  # looked at, or asyncio complains of it
 
     async def status(self) -> int:
-        while self._status is None and not self._task.done():
+        """Once there is more to tell of."""
+        while not (self._blocks or self._over):
             await self._next_sign()
         if self._status is None:
             raise EngineAway("the engine ended before it answered")
         return self._status
 
     async def all(self) -> bytes:
-        return b"".join([block async for block in self.blocks()])
+        said = []
+        while block := await self.some():
+            said.append(block)
+        return b"".join(said)
 
-    async def blocks(self) -> AsyncIterator[bytes]:
-        """What was said meanwhile comes as one."""
-        while self._blocks or not self._task.done():
-            if self._blocks:
-                said, self._blocks = b"".join(self._blocks), []
-                self._taken.set()
-                yield said
-            else:
-                await self._next_sign()
-        if error := self._task.exception():  # then its words are no answer
+    async def some(self) -> bytes:
+        """What was said meanwhile; nothing at the end. What vLLM does after it is its own."""
+        while not (self._blocks or self._over):
+            await self._next_sign()
+        said, self._blocks = b"".join(self._blocks), []
+        self._taken.set()
+        if not said and not self._said_all and (error := self._task.exception()):
             raise BadAnswer(f"the engine failed: {type(error).__name__}") from error
+        return said
+
+    @property
+    def _over(self) -> bool:
+        return self._said_all or self._task.done()
 
     async def _next_sign(self) -> None:
         loop = get_running_loop()
         self._sign = loop.create_future()
+        # Not asyncio's timeouts: they take longer than all that is waited for here.
+        ends = min(self._until, loop.time() + self._patience.silence_seconds)
+        alarm = loop.call_at(ends, self._is_late, self._sign, ends == self._until)
         try:
-            async with timeout_at(min(self._until, loop.time() + self._patience.silence_seconds)):
-                await self._sign
-        except TimeoutError as error:
-            if loop.time() >= self._until:
-                raise AnswerTooLong("the answer took longer than any may") from error
-            raise EngineSlow("the engine said nothing for too long") from error
+            await self._sign
+        finally:
+            alarm.cancel()
+
+    def _is_late(self, sign: Future[None], at_the_end: bool) -> None:
+        if not sign.done():
+            sign.set_exception(
+                AnswerTooLong("the answer took longer than any may")
+                if at_the_end
+                else EngineSlow("the engine said nothing for too long")
+            )
 
     def _gives_sign(self, *_: object) -> None:
         if self._sign and not self._sign.done():
@@ -166,8 +183,10 @@ class _Call:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-        elif body := message.get("body"):
+            return  # nobody can do anything yet
+        if body := message.get("body"):
             self._blocks.append(body)
+        self._said_all = not message.get("more_body")
         self._gives_sign()
         while len(self._blocks) >= MOST_BLOCKS and not self._left.is_set():
             self._taken.clear()

@@ -4,8 +4,6 @@ A rate is a bucket that fills steadily: a minute's worth may be asked at once.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from serving.errors import TooMany
@@ -46,17 +44,15 @@ class Rates:
 
 
 class InFlight:
-    """At most so many at once; the next one is told to come again."""
+    """One more while it lasts. At most so many at once; the next one is told to come again."""
 
     def __init__(self, most: int) -> None:
         self._most, self.now = most, 0
 
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         if self.now >= self._most:
             raise TooMany(f"{self._most} requests are being answered, the most at once", 1)
         self.now += 1
-        try:
-            yield
-        finally:
-            self.now -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self.now -= 1

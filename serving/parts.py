@@ -1,6 +1,5 @@
 """What vLLM says, as parts: a whole answer, a stream of events, an error. Pure."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeGuard
 
 from pydantic_core import from_json
@@ -13,20 +12,10 @@ _DONE = b"[DONE]"
 
 
 def whole(raw: bytes, model: str) -> Part:
-    return _checked(_parsed(raw), model)
-
-
-async def streamed(blocks: AsyncIterator[bytes], model: str) -> AsyncGenerator[list[Part]]:
-    """The parts of server-sent events, those that came together as one batch."""
-    events = _Events(model)
-    async for block in blocks:
-        if batch := events.take(block):
-            yield batch
-        if events.trouble:
-            raise events.trouble
-    # Read on behind the end mark: a connection is used again only if its answer was read whole.
-    if not events.ended:
-        raise EngineAway("the engine ended its answer in the middle")
+    part = _parsed(raw)
+    if part["model"] != model:
+        raise WrongAdapter(f"the engine answered with {part['model']!r}; expected {model!r}")
+    return part
 
 
 def refusal(status: int, raw: bytes) -> EngineRefused:
@@ -39,26 +28,40 @@ def refusal(status: int, raw: bytes) -> EngineRefused:
     return EngineRefused(code if isinstance(code, int) else status, said)
 
 
-class _Events:
+class Events:
+    """Server-sent events as parts, wherever they are cut.
+
+    Read on behind the end mark: a connection is used again only if its answer was read whole.
+    """
+
     def __init__(self, model: str) -> None:
         self._model = model
         self._rest = b""
-        self.ended = False
-        self.trouble: ServingError | None = None  # behind the parts that were taken
+        self._ended = False
+        self._trouble: ServingError | None = None
 
     def take(self, block: bytes) -> list[Part]:
+        """What came together is a batch. Then `check` whether there was trouble behind it."""
         # Not a line reader: those also cut at line ends that JSON leaves as they are, as U+2028.
         *events, self._rest = (self._rest + block).split(b"\n\n")
         batch = list[Part]()
         try:
             for event in events:
-                self.ended = event == _DATA + _DONE
+                self._ended = event == _DATA + _DONE
                 # The others are comments that keep a connection alive.
-                if event.startswith(_DATA) and not self.ended:
+                if event.startswith(_DATA) and not self._ended:
                     batch.append(whole(event[len(_DATA) :], self._model))
         except ServingError as error:
-            self.trouble = error
+            self._trouble = error
         return batch
+
+    def check(self) -> None:
+        if self._trouble:
+            raise self._trouble
+
+    def check_end(self) -> None:
+        if not self._ended:
+            raise EngineAway("the engine ended its answer in the middle")
 
 
 def _parsed(raw: bytes) -> Part:
@@ -80,9 +83,3 @@ def _is_answer(part: Any) -> TypeGuard[Part]:
     return isinstance(choices, list) and all(
         isinstance(choice, dict) and "index" in choice for choice in choices
     )
-
-
-def _checked(part: Part, model: str) -> Part:
-    if part["model"] != model:
-        raise WrongAdapter(f"the engine answered with {part['model']!r}; expected {model!r}")
-    return part

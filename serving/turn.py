@@ -97,7 +97,10 @@ class Turn:
         if part.get("prompt_token_ids"):  # only the first chunk has them
             self._prompt_ids = tuple(part["prompt_token_ids"])
         for said in part["choices"]:
-            self._choices.setdefault(said["index"], _Choice()).take(self.ask.api, said)
+            choice = self._choices.get(said["index"])
+            if choice is None:
+                choice = self._choices[said["index"]] = _Choice()
+            choice.take(self.ask.api, said)
         return self.ask.hide(part)
 
     @property

@@ -5,7 +5,6 @@ Knows nothing of what is said in them.
 
 from asyncio import CancelledError, Task, create_task, current_task, get_running_loop
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
 from typing import Any
 
 from pydantic_core import to_json
@@ -43,8 +42,10 @@ class Answer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         listener = _Listener(receive)
         try:
-            async with aclosing(self._parts):
+            try:
                 await (self._stream(send) if self._streams else self._whole(send))
+            finally:
+                await self._parts.aclose()
         except CancelledError:
             if not listener.heard:
                 raise  # not by the reader: the server ends

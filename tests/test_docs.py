@@ -18,7 +18,9 @@ from tests.trainer.test_gates import EVERYTHING
 from trainer.gates import decide
 from trainer.golden import Golden, read_golden
 from trainer.golden_gates import fails
+from trainer.methods import KINDS, READERS, WITH_PARENT
 from trainer.plan import Plan
+from trainer.waiting import name_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -131,6 +133,19 @@ def test_every_gate_is_told_with_its_number_and_default() -> None:
     for name in gates:
         field, default = rows[name]
         assert default == (str(Plan.model_fields[field].default) if field else "")
+
+
+def test_every_method_is_told_with_what_it_learns_from_and_reads() -> None:
+    rows = {row[0]: row[2:] for row in _table("docs/formats.md") if row[0] in KINDS}
+    expected = {
+        method: [
+            name_of(method),
+            "yes" if method in WITH_PARENT else "no",
+            ", ".join(dial for dial, readers in READERS.items() if method in readers),
+        ]
+        for method in KINDS
+    }
+    assert rows == expected
 
 
 def test_the_golden_prompts_in_the_docs_are_read_and_show_every_field(tmp_path: Path) -> None:

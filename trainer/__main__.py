@@ -32,6 +32,7 @@ from trainer.record import Record
 from trainer.settings import ExportSettings, Settings
 from trainer.tally import Tally
 from trainer.trackers import require
+from trainer.waiting import name_of
 
 _log = logging.getLogger("trainer")
 
@@ -155,9 +156,11 @@ def _loop(settings: Settings, plan: Plan, split: SplitReader, *, began: datetime
         min_examples=settings.trainer_min_examples,
         min_rows=plan.min_rows,
         interval_seconds=settings.trainer_interval_seconds,
+        lessons=name_of(plan.method),
     )
     newest = Newest(settings.adapters, settings.name)
-    return Loop(rules, split, Tally(settings.examples), newest, began=began)
+    tally = Tally(settings.examples, plan.method)
+    return Loop(rules, split, tally, newest, began=began)
 
 
 def watch(settings: Settings, plan: Plan, split: SplitReader) -> None:

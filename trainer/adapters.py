@@ -36,6 +36,7 @@ from trainer.withdrawal import read_mark as read_mark
 _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 LINEAGE = "lineage.jsonl"
+Use = Literal["train", "replay", "holdout"]
 
 
 class AdapterError(Exception):
@@ -60,7 +61,7 @@ class Lesson:
 
     completion_id: Id
     user: User
-    use: Literal["train", "replay", "holdout"]
+    use: Use
 
 
 _LESSON = TypeAdapter(Lesson)

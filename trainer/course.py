@@ -6,13 +6,15 @@ Where it is told how far an earlier reading went, it reads no further.
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from feedback.events import BASE
 from feedback.examples import Watermark, read
 from trainer.adapters import verify
+from trainer.items import Items
+from trainer.kinds import ways
 from trainer.plan import Plan
-from trainer.rows import Rows, make_rows
+from trainer.sides import Tokenize
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class Places:
 class Course(NamedTuple):
     parent: str
     folder: Path | None  # of the parent
-    rows: Rows
+    items: Items[Any]  # of the plan's method
     watermark: Watermark
 
 
-def read_course(places: Places, parent: str, plan: Plan, until: Watermark | None = None) -> Course:
+def read_course(
+    places: Places, parent: str, plan: Plan, tokenize: Tokenize, until: Watermark | None = None
+) -> Course:
     """What settled after the parent's data ended is new; all before that may be replayed."""
     after = {} if parent == BASE else verify(places.adapters, parent).watermark
     fresh = read(places.examples, after, until)
@@ -41,10 +45,11 @@ def read_course(places: Places, parent: str, plan: Plan, until: Watermark | None
     # The same moment for both: what settles meanwhile is for the next round.
     before = read(places.examples, until=fresh.watermark).examples if after else []
     older = [example for example in before if example.identity not in new]
+    made = ways(plan).items(fresh.examples, older, parent=parent, plan=plan, tokenize=tokenize)
     return Course(
         parent=parent,
         folder=None if parent == BASE else places.adapters / parent,
-        rows=make_rows(fresh.examples, older, parent=parent, plan=plan),
+        items=made,
         watermark=fresh.watermark,
     )
 

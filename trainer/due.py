@@ -10,16 +10,17 @@ TRIAL_STARTS_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Rules:
-    min_examples: int  # so many new thumbs start a round at once
+    min_examples: int  # so many new lessons start a round at once
     min_rows: int  # so many are enough once the interval has passed
     interval_seconds: float
+    lessons: str = "thumbs"  # what they are
 
 
 @dataclass(frozen=True)
 class Standing:
     canary: str | None
     untried: bool  # the newest adapter may still get its trial
-    new_thumbs: int  # on the stable adapter's answers, beyond the data of the newest adapter
+    new: int  # lessons in the stable adapter's answers, beyond the data of the newest adapter
     waited_seconds: float  # since the newest adapter was published
 
 
@@ -31,14 +32,14 @@ class Verdict(NamedTuple):
 
 
 def due(rules: Rules, standing: Standing) -> Verdict:
-    waited, new = standing.waited_seconds, f"{standing.new_thumbs} new thumbs"
+    waited, new = standing.waited_seconds, f"{standing.new} new {rules.lessons}"
     if standing.canary is not None:  # its trial decides what the next round builds on
         return Verdict(False, f"{standing.canary} is on trial")
     if standing.untried and waited < TRIAL_STARTS_SECONDS:
         return Verdict(False, "the newest adapter waits for its trial")
-    if standing.new_thumbs >= rules.min_examples:
+    if standing.new >= rules.min_examples:
         return Verdict(True, new)
-    if standing.new_thumbs < rules.min_rows:
+    if standing.new < rules.min_rows:
         return Verdict(False, f"{new}; expected at least {rules.min_rows}")
     if waited >= rules.interval_seconds:
         return Verdict(True, f"{new} after {waited:.0f} s")

@@ -11,9 +11,9 @@ from trainer.answers import NotFinite
 from trainer.endings import RoundFailed
 from trainer.kl import upper, within
 from trainer.learner import Drift, Learner, State
+from trainer.lessons import Lessons
 from trainer.plan import Plan
 from trainer.policy import Policy
-from trainer.training_set import TrainingSet
 from trainer.watched import Note, note_all, unheard
 from trainer.watched import Tell as Tell
 
@@ -31,7 +31,7 @@ class Fitted(NamedTuple):
 
 def fit(
     policy: Policy,
-    data: TrainingSet,
+    lessons: Lessons,
     plan: Plan,
     *,
     tell: Tell,
@@ -39,7 +39,7 @@ def fit(
     keep: Keep = lambda state: None,
     note: Note = unheard,
 ) -> Fitted:
-    learner = Learner(policy, data, plan)
+    learner = Learner(policy, lessons, plan)
     if start:
         learner.go_on_from(start)
     curves: Curves = dict(start.curves) if start else {}

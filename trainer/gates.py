@@ -4,29 +4,26 @@ What could not be measured does not pass. Those of its answers are in behaviour.
 taste in held_out.py, those of the operator's golden prompts in golden_gates.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trainer.adapters import Estimate, GateResult
 from trainer.behaviour import Behaviour, behaviour_gates, behaviour_scores
 from trainer.golden_gates import GoldenMeasured, golden_gates, golden_scores
-from trainer.held_out import held_out_gates, held_out_scores
+from trainer.held_out import HeldOut, held_out_gates, held_out_scores
 from trainer.kl import upper, within
 from trainer.plan import Plan
 
 
 @dataclass(frozen=True)
 class Measured:
-    """`ups`, `downs`: how much likelier than its parent the candidate finds held-out answers."""
-
     kept_epochs: int
     stopped: str | None
     kl_parent: Estimate
     kl_base: Estimate
     candidate: Behaviour
     parent: Behaviour
-    ups: Sequence[float]
-    downs: Sequence[float]
+    held_out: HeldOut
     golden: GoldenMeasured | None  # None: the plan names no file
 
 
@@ -36,7 +33,7 @@ def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
         _budget("kl_parent", measured.kl_parent, plan.kl_budget_parent),
         _budget("kl_base", measured.kl_base, plan.kl_budget_base),
         *behaviour_gates(measured.candidate, measured.parent, plan),
-        *held_out_gates(measured.ups, measured.downs, plan),
+        *held_out_gates(measured.held_out, plan),
         *(golden_gates(measured.golden, plan) if measured.golden else ()),
     )
 
@@ -56,6 +53,6 @@ def _budget(name: str, kl: Estimate, budget: float) -> GateResult:
 
 def scores(measured: Measured) -> Iterator[tuple[str, float]]:
     yield from behaviour_scores(measured.candidate, measured.parent)
-    yield from held_out_scores(measured.ups, measured.downs)
+    yield from held_out_scores(measured.held_out)
     if measured.golden:
         yield from golden_scores(measured.golden)

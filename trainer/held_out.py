@@ -1,16 +1,18 @@
-"""What a candidate prefers among answers it never saw: liked ones to disliked ones? Pure.
+"""What a candidate prefers among answers it never saw: the better to the worse? Pure.
 
-`ups`, `downs`: how much likelier than its parent the candidate finds held-out answers.
+In gains: how much likelier than its parent the candidate finds an answer.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, variance
 from typing import NamedTuple
 
 from trainer.adapters import Estimate, GateResult
-from trainer.kl import upper
+from trainer.kl import mean_of, upper
+from trainer.methods import Kind
 from trainer.plan import Plan
 
 _Z99 = 2.576  # two-sided 99 %: of rounds that change nothing, one in 200 would fail
@@ -22,33 +24,82 @@ class Interval(NamedTuple):
     high: float
 
 
-def held_out_gates(
-    ups: Sequence[float], downs: Sequence[float], plan: Plan
-) -> Iterator[GateResult]:
+@dataclass(frozen=True)
+class Thumbs:
+    """The gains of held-out answers that were liked, and of those that were not."""
+
+    ups: Sequence[float]
+    downs: Sequence[float]
+    compared = "ups gained {} nats over downs", "the pairs of an up and a down"
+
+    @property
+    def seen(self) -> str:
+        return f"{len(self.ups)} ups and {len(self.downs)} downs held out"
+
+    @property
+    def n(self) -> int:
+        return min(len(self.ups), len(self.downs))
+
+    def gap(self) -> Estimate:
+        return gap(self.ups, self.downs)
+
+    def accuracy(self) -> Interval:
+        return accuracy(self.ups, self.downs)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Of each held-out pair or ranking: what each better answer gained more than each worse."""
+
+    leads: Sequence[Sequence[float]]
+    kind: Kind = "pairs"
+    compared = "better answers gained {} nats over worse", "the orders of better and worse"
+
+    @property
+    def seen(self) -> str:
+        return f"{self.n} {'pairs' if self.kind == 'pairs' else 'rankings'} held out"
+
+    @property
+    def n(self) -> int:
+        return len(self.leads)
+
+    def gap(self) -> Estimate:
+        return mean_of([fmean(leads) for leads in self.leads])
+
+    def accuracy(self) -> Interval:
+        """Ties count half; a ranking counts as much as a pair, however many it orders."""
+        shares = [fmean((lead > 0) + (lead == 0) / 2 for lead in leads) for leads in self.leads]
+        # By how much it would vary if each were ordered by chance; rankings vary less.
+        return _interval(fmean(shares), 1 / (2 * sqrt(len(shares))))
+
+
+HeldOut = Thumbs | Orders
+
+
+def held_out_gates(held: HeldOut, plan: Plan) -> Iterator[GateResult]:
     """They fail only where the candidate is surely worse than chance: slips blur the rest."""
-    seen = f"{len(ups)} ups and {len(downs)} downs held out"
     if plan.min_holdout == 0:
-        judged = [(True, f"not asked for: min_holdout is 0 ({seen})")] * 2
-    elif min(len(ups), len(downs)) < max(plan.min_holdout, 2):
-        judged = [(False, f"could not measure: {seen}")] * 2
+        judged = [(True, f"not asked for: min_holdout is 0 ({held.seen})")] * 2
+    elif held.n < max(plan.min_holdout, 2):
+        judged = [(False, f"could not measure: {held.seen}")] * 2
     else:
-        judged = [_gap(ups, downs, seen), _accuracy(ups, downs, seen)]
+        judged = [_gap(held), _accuracy(held)]
     for name, (passed, why) in zip(("held_out", "held_out_accuracy"), judged, strict=True):
         yield GateResult(name=name, passed=passed, reason=why)
 
 
-def _gap(ups: Sequence[float], downs: Sequence[float], seen: str) -> tuple[bool, str]:
-    found = gap(ups, downs)
-    told = f"ups gained {found.value:+.2f} ± {found.stderr:.2f} nats over downs"
-    return upper(found) > 0, f"{told}; {seen}"
+def _gap(held: HeldOut) -> tuple[bool, str]:
+    found = held.gap()
+    told = held.compared[0].format(f"{found.value:+.2f} ± {found.stderr:.2f}")
+    return upper(found) > 0, f"{told}; {held.seen}"
 
 
-def _accuracy(ups: Sequence[float], downs: Sequence[float], seen: str) -> tuple[bool, str]:
+def _accuracy(held: HeldOut) -> tuple[bool, str]:
     # Half is the parent's own share: the gains are over the parent, so its own are all zero and
     # every pair of them is a tie. To be no worse than the parent is to be no worse than chance.
-    found = accuracy(ups, downs)
-    told = f"{found.share:.1%} of the pairs of an up and a down are ordered rightly"
-    return found.high >= 0.5, f"{told} (99 %: {found.low:.1%} to {found.high:.1%}); {seen}"
+    found = held.accuracy()
+    told = f"{found.share:.1%} of {held.compared[1]} are right"
+    return found.high >= 0.5, f"{told} (99 %: {found.low:.1%} to {found.high:.1%}); {held.seen}"
 
 
 def gap(ups: Sequence[float], downs: Sequence[float]) -> Estimate:
@@ -66,10 +117,14 @@ def accuracy(ups: Sequence[float], downs: Sequence[float]) -> Interval:
     share = sum(below) / (2 * len(ups) * len(downs))
     # By how much it would vary if ups and downs were alike: as the rank sum (Mann, Whitney 1947).
     error = sqrt((len(ups) + len(downs) + 1) / (12 * len(ups) * len(downs)))
+    return _interval(share, error)
+
+
+def _interval(share: float, error: float) -> Interval:
     return Interval(share, max(share - _Z99 * error, 0.0), min(share + _Z99 * error, 1.0))
 
 
-def held_out_scores(ups: Sequence[float], downs: Sequence[float]) -> Iterator[tuple[str, float]]:
-    if min(len(ups), len(downs)) >= 2:
-        yield "held_out_gap", gap(ups, downs).value
-        yield "held_out_accuracy", accuracy(ups, downs).share
+def held_out_scores(held: HeldOut) -> Iterator[tuple[str, float]]:
+    if held.n >= 2:
+        yield "held_out_gap", held.gap().value
+        yield "held_out_accuracy", held.accuracy().share

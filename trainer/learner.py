@@ -1,4 +1,7 @@
-"""One step and one look at the drift, and all that lives as long as the loop. Knows no budgets."""
+"""One step and one look at the drift, and all that lives as long as the loop.
+
+Knows no budgets, and of the method only its lessons.
+"""
 
 from collections.abc import Iterator
 from math import isfinite
@@ -15,10 +18,10 @@ from trainer.adapters import Estimate
 from trainer.answers import NotFinite
 from trainer.batch import Text
 from trainer.kl import adapted, k1, k2, k3
-from trainer.losses import drift, kto, kto_baseline, sft
+from trainer.lessons import Lessons
+from trainer.losses import drift
 from trainer.plan import Plan
 from trainer.policy import Policy, Weights
-from trainer.training_set import TrainingSet
 
 
 class Drift(NamedTuple):
@@ -44,15 +47,15 @@ class State(NamedTuple):
 
 
 class Learner:
-    def __init__(self, policy: Policy, data: TrainingSet, plan: Plan) -> None:
-        self._policy, self._data, self._plan = policy, data, plan
+    def __init__(self, policy: Policy, lessons: Lessons, plan: Plan) -> None:
+        self._policy, self._lessons, self._plan = policy, lessons, plan
         self._random = Random(plan.seed)
         self._optimizer = AdamW(policy.parameters(), lr=plan.learning_rate, weight_decay=0.0)
         ramp = max(plan.warmup_steps, 1)
         self._warm_up = LambdaLR(self._optimizer, lambda step: min(1.0, (step + 1) / ramp))
         self.kl_weight = plan.kl_weight
         # The incomplete last batch is left out; the next epoch mixes anew.
-        self.steps = max(len(data.texts) // plan.batch_size, 1)
+        self.steps = max(len(lessons) // plan.batch_size, 1)
 
     def state(self, epochs: int, curves: dict[str, list[float]]) -> State:
         return State(
@@ -75,7 +78,7 @@ class Learner:
         torch.set_rng_state(state.torch_random)
 
     def batches(self) -> Iterator[list[int]]:
-        order = self._random.sample(range(len(self._data.texts)), len(self._data.texts))
+        order = self._random.sample(range(len(self._lessons)), len(self._lessons))
         size = self._plan.batch_size
         return (order[at * size : (at + 1) * size] for at in range(self.steps))
 
@@ -93,8 +96,8 @@ class Learner:
 
     def drift(self) -> Drift:
         """On fresh answers of the policy as it is now."""
-        data, plan = self._data, self._plan
-        picked = self._random.sample(data.texts, min(plan.probe_samples, len(data.texts)))
+        texts = self._lessons.texts
+        picked = self._random.sample(texts, min(self._plan.probe_samples, len(texts)))
         seed = self._random.randrange(2**31)
         self._check(picked)
         fresh = self._policy.sample([text.prompt_ids for text in picked], seed).texts
@@ -114,20 +117,9 @@ class Learner:
             raise NotFinite("a log-probability is not finite")
 
     def _losses(self, picked: list[int]) -> tuple[Tensor, dict[str, float]]:
-        data, plan = self._data, self._plan
-        texts = [data.texts[i] for i in picked]
-        liked, weights = data.liked[picked], data.weights[picked]  # (B,)
-        strangers = [data.strangers[i] for i in picked]
-        logprobs, mismatched = self._policy.with_strangers(texts, strangers)  # (B,) each
-        gains = logprobs - data.parent[picked]
-        baseline = kto_baseline(mismatched - data.parent_strangers[picked])
-        lifted = weights * torch.where(liked, data.up_weight, data.down_weight)
-        lengths = torch.tensor([len(t.answer_ids) for t in texts], device=gains.device)
-        preference = kto(gains, liked, weights=lifted, baseline=baseline, beta=plan.beta)
-        imitation = sft(logprobs, lengths, weights * liked)
-        loss = preference + plan.sft_weight * imitation
-        shown = {"kto": preference, "sft": imitation, "baseline": baseline}
-        if plan.kl_weight:
-            shown["drift"] = drift(gains)
+        loss, shown, gains = self._lessons.losses(self._policy, picked)
+        if self._plan.kl_weight:
+            assert gains is not None  # lessons ask the parent where the plan wants the drift
+            shown = shown | {"drift": drift(gains)}
             loss = loss + self.kl_weight * shown["drift"]
         return loss, {name: value.item() for name, value in ({"loss": loss} | shown).items()}

@@ -24,18 +24,18 @@ class Loop:
     ) -> None:
         self._rules, self._split, self._tally, self._newest = rules, split, tally, newest
         self._began = began  # stands in for the day of the newest adapter where there is none
-        self.waiting = 0  # new thumbs that no round has used
+        self.waiting = 0  # new lessons that no round has used
         self.why = "nobody has looked yet"  # a round should start, or should not
 
     def look(self, now: datetime) -> Start | None:
         serving, newest = self._split.serving(), self._newest.manifest()
         # The newest, not the stable one: a withdrawn adapter is not made again from the same data.
-        self.waiting = self._tally.thumbs(serving.stable, newest.watermark if newest else {})
+        self.waiting = self._tally.lessons(serving.stable, newest.watermark if newest else {})
         waited = now - (newest.created_at if newest else self._began)
         standing = Standing(
             canary=serving.canary,
             untried=newest is not None and self._may_be_tried(newest, serving.stable),
-            new_thumbs=self.waiting,
+            new=self.waiting,
             waited_seconds=waited.total_seconds(),
         )
         is_due, self.why = due(self._rules, standing)

@@ -1,28 +1,33 @@
 """What the gates ask of a candidate: how it answers beside its parent, and what it prefers."""
 
 from collections.abc import Sequence
+from itertools import islice
 from random import Random
 from statistics import fmean
+from typing import Any
 
 from trainer.behaviour import Behaviour
 from trainer.degenerate import mean_of, repeated, says_nothing, scripts
 from trainer.fit import Fitted
 from trainer.gates import Measured
+from trainer.held_out import HeldOut, Orders, Thumbs
+from trainer.items import Item, Items
 from trainer.kl import k1
+from trainer.methods import KINDS
 from trainer.plan import Plan
 from trainer.policy import Policy, Sampled
 from trainer.probes import Probes, hear
-from trainer.rows import Row, Rows
-from trainer.training_set import parent_logprobs
+from trainer.reference import parent_logprobs
 from trainer.words import Words
 
 
-def measure(policy: Policy, fitted: Fitted, rows: Rows, probes: Probes, *, trust: bool) -> Measured:
+def measure(
+    policy: Policy, fitted: Fitted, items: Items[Any], probes: Probes, *, trust: bool
+) -> Measured:
     plan = probes.plan
-    prompts = _prompts(rows, plan)
+    prompts = _prompts(items, plan)
     fresh = policy.sample(prompts, plan.seed)
     own = policy.logprobs(fresh.texts).tolist()
-    ups, downs = _preferences(policy, rows.holdout, trust=trust)
     return Measured(
         kept_epochs=fitted.kept_epochs,
         stopped=fitted.stopped,
@@ -30,15 +35,15 @@ def measure(policy: Policy, fitted: Fitted, rows: Rows, probes: Probes, *, trust
         kl_base=k1(own, policy.logprobs(fresh.texts, "base").tolist()),
         candidate=_behaviour(fresh, probes.words),
         parent=_behaviour(policy.sample(prompts, plan.seed, "parent"), probes.words),
-        ups=ups,
-        downs=downs,
+        held_out=_held_out(policy, items.holdout, plan, trust=trust),
         golden=hear(policy, probes),
     )
 
 
-def _prompts(rows: Rows, plan: Plan) -> list[tuple[int, ...]]:
+def _prompts(items: Items[Any], plan: Plan) -> list[tuple[int, ...]]:
     """Held-out ones first: the candidate never saw them."""
-    held, seen = ([row.text.prompt_ids for row in part] for part in (rows.holdout, rows.train))
+    parts = (items.holdout, items.train)
+    held, seen = ([one.answers[0].text.prompt_ids for one in part] for part in parts)
     random = Random(plan.seed)
     mixed = [*random.sample(held, len(held)), *random.sample(seen, len(seen))]
     return mixed[: plan.probe_samples]
@@ -60,13 +65,21 @@ def _behaviour(sampled: Sampled, words: Words | None) -> Behaviour:
     )
 
 
-def _preferences(
-    policy: Policy, held: Sequence[Row], *, trust: bool
-) -> tuple[list[float], list[float]]:
-    if not held:
-        return [], []
-    gains = (
-        policy.logprobs([row.text for row in held]) - parent_logprobs(policy, held, trust=trust)
-    ).tolist()
-    both = list(zip(gains, (row.liked for row in held), strict=True))
-    return [gain for gain, liked in both if liked], [gain for gain, liked in both if not liked]
+def _held_out(policy: Policy, held: Sequence[Any], plan: Plan, *, trust: bool) -> HeldOut:
+    gains = _gains(policy, held, trust=trust) if held else []
+    both = list(zip(held, gains, strict=True))
+    if KINDS[plan.method] == "thumbs":
+        return Thumbs(
+            ups=[own[0] for row, own in both if row.liked],
+            downs=[own[0] for row, own in both if not row.liked],
+        )
+    return Orders([item.leads(own) for item, own in both], KINDS[plan.method])
+
+
+def _gains(policy: Policy, held: Sequence[Item], *, trust: bool) -> list[list[float]]:
+    """Of each item's answers, over the parent."""
+    answers = [answer for item in held for answer in item.answers]
+    own = policy.logprobs([answer.text for answer in answers])
+    gains = own - parent_logprobs(policy, answers, trust=trust)
+    each = iter(gains.tolist())
+    return [list(islice(each, len(item.answers))) for item in held]

@@ -34,8 +34,11 @@ class Metrics(Collector):
         yield from _last(seen.past.last)
         yield from _newest(seen.past.newest)
         yield from _under_way(seen.under_way)
-        told = "New thumbs on the stable adapter's answers that no round has used."
-        yield _gauge("waiting_thumbs", told, seen.waiting)
+        told = (
+            "New thumbs on the stable adapter's answers that no round has used; pairs or rankings "
+            "where the plan's method learns from those."
+        )
+        yield _gauge("waiting_lessons", told, seen.waiting)
 
 
 def _rounds(seen: Seen) -> Iterable[Metric]:

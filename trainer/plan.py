@@ -4,11 +4,12 @@ The defaults are for a model of some billions of parameters; a demo on a tiny mo
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from feedback.events import first_complaint
+from trainer.methods import READERS, WITH_PARENT, Method, usual_beta
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -34,7 +35,9 @@ class BadPlan(ValueError):
 class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    method: Literal["kto"] = "kto"
+    # Thumbs are what users give most of: "kto" learns from them, and "sft" imitates the liked ones,
+    # the baseline. "rrhf" learns from rankings of answers to one prompt, all others from pairs.
+    method: Method = "kto"
     seed: int = 0
     # Of the CPU. Threads on cores shared with a busy engine wait for each other: seen once, a tiny
     # model's round took 14 s with two and 0.7 s with one. On idle cores two may be worth it.
@@ -46,9 +49,21 @@ class Plan(BaseModel):
 
     # Learning. KTO's paper: 5e-7 to 5e-6 for all weights, about ten times that for LoRA, beta 0.1.
     learning_rate: Positive = 2e-5
-    beta: Positive = 0.1
-    # On liked answers, a mean token: KTO alone pushes down what was right in a disliked answer.
+    # 0.1, as in the papers of KTO, DPO, IPO (its tau) and ORPO (its lambda); 2.0 with SimPO.
+    beta: Positive = Field(default_factory=lambda known: usual_beta(known["method"]))
+    # On liked, chosen or best answers, a mean token: a preference alone pushes down what was right
+    # in a disliked answer too. As in ORPO's and RRHF's papers.
     sft_weight: NotNegative = 1.0
+    # DPO's (cDPO): the share of judgements that are slips. At a half nothing would be preferred.
+    label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    margin: NotNegative = 1.0  # SimPO's gamma: its authors took 0.25 to 1.6
+    # RPO's eta: log-odds of winning per unit of reward. With rewards of 1 and 0: to win in 73%.
+    reward_scale: Positive = 1.0
+    # RPO's: the outcome, such as "resolved", whose value is an answer's reward. An answer without
+    # one has 1 where it was chosen, else 0: let the values be of that scale.
+    reward_outcome: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    # RRHF's: answers of one ranking, all in one step. Its authors had up to 6; more are cut apart.
+    max_ranked: Annotated[int, Field(ge=2)] = 8
     # What a minority of votes counts. "lift_ups": a minority of up-votes is lifted to down/up, at
     # most to the cap. Never the down-votes: where nine of ten answers are liked, most down-votes
     # are slips of the users. "paper": KTO's authors lift whichever side is too few until all ups
@@ -60,7 +75,8 @@ class Plan(BaseModel):
     kl_weight: NotNegative = 0.0
     kl_target: Positive = 2.0
     epochs: Count = 1
-    batch_size: Annotated[int, Field(ge=2)] = 16  # two, because KTO pairs an answer with another's
+    # Of rows, pairs or rankings. Two, because KTO pairs an answer with another's.
+    batch_size: Annotated[int, Field(ge=2)] = 16
     warmup_steps: Annotated[int, Field(ge=0)] = 5
     clip: Positive = 1.0
     # Texts stand side by side in rows of at most so many tokens: what one layer computes of a row
@@ -71,14 +87,16 @@ class Plan(BaseModel):
     checkpointing: bool = False
 
     # The data.
-    min_rows: Annotated[int, Field(ge=2)] = 64  # fewer are not worth a round
+    # Rows, pairs or rankings; fewer are not worth a round.
+    min_rows: Annotated[int, Field(ge=2)] = 64
     # Longer ones would not fit into memory: the prompt loses its beginning, the answer never.
     max_row_tokens: Count = 4096
     # Before the newest verdict. None: a thumb does not spoil; set it where what is right changes.
     max_age_days: Positive | None = None
     replay: Annotated[int, Field(ge=0)] = 200  # earlier rated answers, against forgetting
     holdout_percent: Annotated[float, Field(ge=0, le=50)] = 10.0  # of the users
-    min_holdout: Annotated[int, Field(ge=0)] = 3  # ups, and downs; 0: do without the held-out gate
+    # Ups, and downs; or pairs, or rankings. 0: do without the held-out gate.
+    min_holdout: Annotated[int, Field(ge=0)] = 3
     # Logged against recomputed log-probabilities: bfloat16 differs by up to 0.05 a token. Beyond
     # this the log is not of this parent, and all are recomputed.
     max_logprob_gap: Positive = 0.25
@@ -105,6 +123,28 @@ class Plan(BaseModel):
     max_under_refusal: Share = 0.0
     max_golden_answer_drop: NotNegative = 0.1  # nats a token: perplexity up by a tenth
     refusal_phrases: Annotated[tuple[Phrase, ...], Field(min_length=1, strict=False)] = REFUSALS
+
+    @property
+    def asks_parent(self) -> bool:
+        """Does a step read the parent's log-probabilities? The gates always do."""
+        return self.method in WITH_PARENT or self.kl_weight > 0
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        for name, readers in READERS.items():
+            value, usual = getattr(self, name), self._usual(name)
+            if self.method not in readers and value != usual:
+                raise ValueError(
+                    f"{name} is {value!r}; expected {usual!r} with method "
+                    f"{self.method!r}: only {', '.join(readers)} reads it"
+                )
+        if self.method == "sft" and self.sft_weight == 0:
+            raise ValueError("sft_weight is 0.0; expected more than 0 with method 'sft'")
+        return self
+
+    def _usual(self, name: str) -> Any:
+        field = type(self).model_fields[name]
+        return field.get_default(call_default_factory=True, validated_data=dict(self))
 
 
 def read_plan(path: Path | None) -> Plan:

@@ -17,6 +17,10 @@ class Probes(NamedTuple):
     golden: list[Golden]
     texts: list[Text]  # of each: the prompt, and the golden answer or nothing
 
+    def tokenize(self, text: str) -> tuple[int, ...]:
+        """What a person wrote as an answer with its end; nothing where nobody can read it."""
+        return self.words.whole_answer_ids(text) if self.words else ()
+
 
 def prepare(base: str, plan: Plan) -> Probes:
     """A wrong line of the golden file is a BadGolden now, not an hour later."""

@@ -8,15 +8,16 @@ from trainer.checkpoint import Checkpoint, Mark, Saved
 from trainer.course import Course, Places, digest_of, read_course
 from trainer.learner import State
 from trainer.plan import Plan
+from trainer.sides import Tokenize
 
 _log = logging.getLogger("trainer")
 
 
 def choose(
-    places: Places, parent: str, plan: Plan, checkpoint: Checkpoint
+    places: Places, parent: str, plan: Plan, checkpoint: Checkpoint, tokenize: Tokenize
 ) -> tuple[Course, State | None]:
     """Of the round that died, and where it stood; or a new one."""
-    reading = partial(read_course, places, parent, plan)
+    reading = partial(read_course, places, parent, plan, tokenize)
     if (saved := checkpoint.read()) is not None:
         course = reading(saved.mark.watermark)
         same = saved.mark == mark(places, course, plan)
@@ -29,7 +30,7 @@ def choose(
 
 
 def mark(places: Places, course: Course, plan: Plan) -> Mark:
-    digests = digest_of(plan), course.watermark, course.rows.digest
+    digests = digest_of(plan), course.watermark, course.items.digest
     return Mark(places.base, course.parent, *digests)
 
 

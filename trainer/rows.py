@@ -2,12 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from feedback.examples import Example
 from trainer.batch import Text
+from trainer.items import Items
 from trainer.plan import Plan
-from trainer.sources import Source, are_known, divide, scarce, shorten, sift
+from trainer.sources import Source, are_known, divide, held_out, scarce, shorten, sift
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,32 @@ class Row:
     weight: float
     logprobs: tuple[float, ...] | None
 
+    @property
+    def answers(self) -> "tuple[Row]":
+        return (self,)
 
-class Rows(NamedTuple):
-    train: list[Row]
-    replay: list[Row]
-    holdout: list[Row]
-    counts: dict[str, int]  # every example is used or dropped once; `shortened` are among the used
-    digest: str
+    @property
+    def people(self) -> list[tuple[str, str]]:
+        return [(self.completion_id, self.user)]
 
 
-def make_rows(fresh: list[Example], older: list[Example], *, parent: str, plan: Plan) -> Rows:
+def make_rows(fresh: list[Example], older: list[Example], *, parent: str, plan: Plan) -> Items[Row]:
     """Train on what the parent answered since it was made; replay some of the rest."""
     dropped = Counter[str]()
-    new, old = sift(fresh, older, plan=plan, unfit=_unfit, dropped=dropped)
+
+    def unfit(example: Example) -> str | None:
+        return _unfit(example, plan)
+
+    new, old = sift(fresh, older, plan=plan, unfit=unfit, dropped=dropped)
     own: list[Source] = [(example,) for example in new if example.adapter == parent]
     others = (example for example in new if example.adapter != parent)
     parts = divide(own, [(example,) for example in (*old, *others)], plan, dropped)
     train, replay, held = ([_row(one, parent, plan) for (one,) in sources] for sources in parts)
     counts = parts.counts((row.text for row in (*train, *replay, *held)), dropped)
-    return Rows(train, replay, held, counts, parts.digest)
+    return Items(train, replay, held, counts, parts.digest)
 
 
-def shortage(rows: Rows, plan: Plan) -> str | None:
+def shortage(rows: Items[Row], plan: Plan) -> str | None:
     """Why these rows are not worth a round: it would learn little, or could not be judged."""
     if few := scarce("rows", [row.text for row in rows.train], plan):
         return few
@@ -53,8 +57,12 @@ def shortage(rows: Rows, plan: Plan) -> str | None:
     return None
 
 
-def _unfit(example: Example) -> str | None:
-    return "not a thumb" if example.slot != "thumb" or example.up is None else None
+def _unfit(example: Example, plan: Plan) -> str | None:
+    if example.slot != "thumb" or example.up is None:
+        return "not a thumb"
+    # Imitation has no use for it but to test what it learned.
+    testing = example.up or held_out(example.user, plan.holdout_percent)
+    return None if testing or plan.method != "sft" else "not liked"
 
 
 def _row(example: Example, parent: str, plan: Plan) -> Row:

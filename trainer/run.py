@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from trainer.adapters import Lesson, Manifest, claim, publish, write_lineage
+from trainer.adapters import Lesson, Manifest, Use, claim, publish, write_lineage
 from trainer.checkpoint import Checkpoint
 from trainer.course import Course
 from trainer.course import Places as Places
 from trainer.endings import Outcome, RoundFailed
 from trainer.fit import Fitted, Keep, Tell, fit
 from trainer.gates import Measured, decide, scores
-from trainer.held_out import held_out_scores
+from trainer.items import Items
+from trainer.kinds import ways
 from trainer.learner import State
 from trainer.load import load_policy
 from trainer.lock import only_one
@@ -25,9 +26,8 @@ from trainer.measure import measure
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.probes import Probes, prepare
+from trainer.reference import logged_as_computed
 from trainer.resume import choose, mark
-from trainer.rows import Rows, shortage
-from trainer.training_set import logged_as_computed, training_set
 from trainer.watched import Note, unheard
 
 
@@ -51,21 +51,21 @@ def run_round(
     with only_one(places.state):
         tell("examples and model", 0, 1)
         probes, checkpoint = prepare(places.base, plan), Checkpoint(places.state)
-        course, start = choose(places, parent, plan, checkpoint)
-        if too_few := shortage(course.rows, plan):
+        course, start = choose(places, parent, plan, checkpoint, probes.tokenize)
+        if too_few := ways(plan).shortage(course.items, plan):
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan)
         tell("examples and model", 1, 1)
         keep = partial(checkpoint.save, mark(places, course, plan))
         try:
-            outcome = _train(policy, course.rows, probes, tell, start, keep, note)
+            outcome = _train(policy, course.items, probes, tell, start, keep, note)
             _check(policy)
         except RoundFailed:
             checkpoint.clear()  # it would fail again
             raise
         folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
         policy.save(folder)
-        write_lineage(folder, _lessons(course.rows))
+        write_lineage(folder, _lineage(course.items))
         draft = _manifest(folder.name, places, plan, course, outcome)
         seconds = time.monotonic() - began
         manifest = publish(folder, draft.model_copy(update={"seconds": seconds}))
@@ -80,7 +80,7 @@ def _check(policy: Policy) -> None:
 
 def _train(
     policy: Policy,
-    rows: Rows,
+    items: Items[Any],
     probes: Probes,
     tell: Tell,
     start: State | None,
@@ -88,14 +88,15 @@ def _train(
     note: Note,
 ) -> _Outcome:
     plan = probes.plan
-    trust, gap = logged_as_computed(policy, rows.train, plan)
+    new = [answer for item in items.train for answer in item.answers]
+    trust, gap = logged_as_computed(policy, new, plan)
     tell("parent's log-probabilities", 0, 1)
-    data = training_set(policy, [*rows.train, *rows.replay], plan, trust=trust)
+    lessons = ways(plan).lessons(policy, [*items.train, *items.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
-    fitted = fit(policy, data, plan, tell=tell, start=start, keep=keep, note=note)
+    fitted = fit(policy, lessons, plan, tell=tell, start=start, keep=keep, note=note)
     tell("gates", 0, 1)
-    measured = measure(policy, fitted, rows, probes, trust=trust)
-    note(dict(held_out_scores(measured.ups, measured.downs)))
+    measured = measure(policy, fitted, items, probes, trust=trust)
+    note({name: value for name, value in scores(measured) if name.startswith("held_out")})
     tell("gates", 1, 1)
     return _Outcome(fitted, measured, gap)
 
@@ -110,8 +111,8 @@ def _manifest(name: str, places: Places, plan: Plan, course: Course, outcome: _O
         created_at=datetime.now(UTC),
         plan=plan.model_dump(mode="json"),
         watermark=course.watermark,
-        dataset_digest=course.rows.digest,
-        counts=course.rows.counts,
+        dataset_digest=course.items.digest,
+        counts=course.items.counts,
         gates=decide(measured, plan),
         kl={"parent": measured.kl_parent, "base": measured.kl_base},
         curves=outcome.fitted.curves,
@@ -121,12 +122,20 @@ def _manifest(name: str, places: Places, plan: Plan, course: Course, outcome: _O
     )
 
 
-def _lessons(rows: Rows) -> list[Lesson]:
-    return [
-        *(Lesson(row.completion_id, row.user, "train") for row in rows.train),
-        *(Lesson(row.completion_id, row.user, "replay") for row in rows.replay),
-        *(Lesson(row.completion_id, row.user, "holdout") for row in rows.holdout),
+def _lineage(items: Items[Any]) -> list[Lesson]:
+    """Each once: a pair may have both its answers from one completion."""
+    uses: dict[Use, list[Any]] = {
+        "train": items.train,
+        "replay": items.replay,
+        "holdout": items.holdout,
+    }
+    found = [
+        Lesson(name, user, use)
+        for use, part in uses.items()
+        for item in part
+        for name, user in item.people
     ]
+    return list(dict.fromkeys(found))
 
 
 def _judged(manifest: Manifest) -> Round:

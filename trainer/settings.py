@@ -34,7 +34,9 @@ class Settings(ExportSettings):
     model: Annotated[str, Field(min_length=1)]  # the base model: a folder, or a name in the cache
     name: Annotated[str, Field(min_length=1)] = "model"  # adapters are NAME-v1, NAME-v2 ...
     trainer_plan: Path | None = None  # JSON with the plan's fields that differ from the defaults
-    trainer_min_examples: Annotated[int, Field(ge=1)] = 200  # new thumbs that start a round at once
+    trainer_min_examples: Annotated[int, Field(ge=1)] = (
+        200  # new lessons that start a round at once
+    )
     # After this time the plan's min_rows are enough.
     trainer_interval_seconds: Annotated[float, Field(gt=0)] = 6 * 3600.0
     trainer_poll_seconds: Annotated[float, Field(gt=0)] = 1.0

@@ -1,26 +1,27 @@
-"""How many new thumbs wait in the examples folder. Opens each file once: cheap to ask often."""
+"""What new lessons wait in the examples folder. Opens each file once: cheap to ask often."""
 
-from collections import Counter
 from pathlib import Path
 
 from feedback.examples import Batch, Watermark, batches, rows
+from trainer.methods import Method
+from trainer.waiting import Seen, count, seen
 
 
 class Tally:
-    """Rough, as a reason to start: a changed verdict counts twice. The round itself is exact."""
+    """Rough, as a reason to start: a changed verdict counts twice, and what only an earlier thumb
+    makes a pair of counts not at all. The round itself is exact.
+    """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._thumbs: dict[Path, Counter[str]] = {}
+    def __init__(self, folder: Path, method: Method = "kto") -> None:
+        self._folder, self._method = folder, method
+        self._seen: dict[Path, list[Seen]] = {}
 
-    def thumbs(self, adapter: str, after: Watermark) -> int:
-        """Those on this adapter's answers that settled beyond `after`."""
-        return sum(self._by_adapter(batch)[adapter] for batch in batches(self._folder, after))
+    def lessons(self, adapter: str, after: Watermark) -> int:
+        """Those in this adapter's answers that settled beyond `after`."""
+        found = [one for batch in batches(self._folder, after) for one in self._of(batch)]
+        return count(self._method, (one for one in found if adapter in one.adapters))
 
-    def _by_adapter(self, batch: Batch) -> Counter[str]:
-        if batch.path not in self._thumbs:
-            thumbs = (row for row in rows(batch) if row.slot == "thumb" and row.weight > 0)
-            self._thumbs[batch.path] = Counter(
-                row.adapter for row in thumbs if not row.retracted and row.answer_ids
-            )
-        return self._thumbs[batch.path]
+    def _of(self, batch: Batch) -> list[Seen]:
+        if batch.path not in self._seen:
+            self._seen[batch.path] = [one for row in rows(batch) if (one := seen(row))]
+        return self._seen[batch.path]

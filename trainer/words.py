@@ -35,6 +35,14 @@ class Words:
     def answer_ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def whole_answer_ids(self, text: str) -> tuple[int, ...]:
+        """With the token that ends it. What looks like a special token is no more than its text."""
+        ids = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
+            "input_ids"
+        ]
+        end = self._tokenizer.eos_token_id
+        return (*ids, *(() if end is None else (end,)))
+
 
 def load_words(base: str) -> Words | None:
     """None where the base model comes without a tokenizer."""

@@ -3,7 +3,6 @@
 Each number is the median of several runs in turn, with the least and the most.
 """
 
-import gc
 import multiprocessing
 import statistics
 import tempfile
@@ -20,12 +19,12 @@ import pyarrow as pa
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from feedback import examples
-from feedback.__main__ import OBJECTS_BETWEEN_COLLECTIONS
+from feedback.__main__ import tune
 from feedback.events import Completion, encode
 from feedback.log import Log, open_log
 from feedback.window import Window
 from ops.demo.brokers import brokers
-from tests.feedback.made import completion, thumb, worker
+from tests.feedback.made import READS, completion, thumb, worker
 
 RECORDS, PAIRS, BATCH, RUNS = 20_000, 20_000, 1_000, 5
 EVENT = b"x" * 500
@@ -175,13 +174,13 @@ def our_workers(count: int, address: str) -> float:
 
 
 def _join(url: str, folder: Path, partition: int, ready: Barrier) -> None:
-    gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    tune()
     pa.table({"column": [1]})  # what the first table loads
     with closing(open_log(url)) as log, closing(Window(folder / f"{partition}.db")) as window:
         works = worker(log, window, folder / "examples", partition)
-        for topic, one in (("completions", partition), ("verdicts", partition), ("forgets", 0)):
-            log.read(topic, one, 0, 1)  # it is connected, as the raw consumer is
+        log.read("forgets", 0, 0, 1)  # it is connected, as the raw consumer is
+        for topic in ("completions", "verdicts"):
+            READS.submit(log.read, topic, partition, 0, 1).result()
         ready.wait()
         while works.step():
             pass

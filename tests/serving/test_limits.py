@@ -71,10 +71,10 @@ def test_a_bounded_number_of_callers_is_remembered_the_latest_ones() -> None:
 
 def test_so_many_at_once_and_the_next_when_one_has_ended_however_it_ended() -> None:
     in_flight = InFlight(2)
-    with in_flight.one_more():
-        with pytest.raises(ZeroDivisionError), in_flight.one_more():
+    with in_flight:
+        with pytest.raises(ZeroDivisionError), in_flight:
             with pytest.raises(TooMany, match="2 requests are being answered") as no:
-                in_flight.one_more().__enter__()
+                in_flight.__enter__()
             assert headers_of(no.value) == {"retry-after": "1"}
             raise ZeroDivisionError
         assert in_flight.now == 1

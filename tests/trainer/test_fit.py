@@ -13,19 +13,19 @@ from trainer.load import load_policy
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.rows import make_rows
-from trainer.training_set import TrainingSet, training_set
+from trainer.thumb_lessons import KtoLessons, kto_lessons
 
 pytestmark = pytest.mark.integration
 
 
-def data(policy: Policy, plan: Plan = PLAN) -> TrainingSet:
+def taught(policy: Policy, plan: Plan = PLAN) -> KtoLessons:
     plan = plan.model_copy(update={"holdout_percent": 0.0})
     rows = make_rows(list(rated(policy, BASE, range(64))), [], parent=BASE, plan=plan).train
-    return training_set(policy, rows, plan, trust=True)
+    return kto_lessons(policy, rows, plan, trust=True)
 
 
 def test_liked_answers_become_likelier_than_disliked_ones(policy: Policy) -> None:
-    lessons = data(policy)
+    lessons = taught(policy)
     fitted = fit(policy, lessons, PLAN, tell=quiet)
     gains = policy.logprobs(lessons.texts) - lessons.parent
     assert gains[lessons.liked].mean() > 0
@@ -35,7 +35,7 @@ def test_liked_answers_become_likelier_than_disliked_ones(policy: Policy) -> Non
 
 
 def test_before_the_first_step_the_policy_is_its_parent(policy: Policy) -> None:
-    fitted = fit(policy, data(policy), PLAN, tell=quiet)
+    fitted = fit(policy, taught(policy), PLAN, tell=quiet)
     # Half the weight of each answer, and lifted ups weigh more.
     assert fitted.curves["kto"][0] >= 0.5 - 1e-4
     assert fitted.curves["baseline"][0] == pytest.approx(0.0, abs=1e-4)
@@ -45,7 +45,7 @@ def test_before_the_first_step_the_policy_is_its_parent(policy: Policy) -> None:
 def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, whose: str) -> None:
     tight = PLAN.model_copy(update={f"kl_budget_{whose}": 1e-6})
     before = policy.weights()
-    fitted = fit(policy, data(policy), tight, tell=quiet)
+    fitted = fit(policy, taught(policy), tight, tell=quiet)
     assert fitted.kept_epochs == 0
     assert fitted.stopped is not None
     assert f"nats from the {whose}; the budget is 1e-06" in fitted.stopped
@@ -54,7 +54,7 @@ def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, who
 
 
 def test_the_drift_after_each_epoch_is_kept_by_every_estimate(policy: Policy) -> None:
-    curves = fit(policy, data(policy), PLAN, tell=quiet).curves
+    curves = fit(policy, taught(policy), PLAN, tell=quiet).curves
     names = ("kl_parent", "kl_parent_k2", "kl_parent_k3", "kl_base")
     assert all(len(curves[name]) == PLAN.epochs for name in names)
     assert curves["kl_parent"] == curves["kl_base"]  # the parent is the base
@@ -67,7 +67,7 @@ def test_the_larger_its_penalty_the_nearer_it_stays_to_its_parent(base: Path) ->
     for weight in (0.0, 0.3, 30.0):
         policy = load_policy(str(base), None, PLAN)
         plan = PLAN.model_copy(update={"kl_weight": weight, "kl_target": 1e-3, "epochs": 3})
-        fitted = fit(policy, data(policy), plan, tell=quiet)
+        fitted = fit(policy, taught(policy), plan, tell=quiet)
         ends.append(fitted.curves["kl_parent_k2"][-1])
         if weight:  # the target is out of reach: a fifth more each time
             expected = (weight, weight * 1.2, weight * 1.44)
@@ -76,8 +76,8 @@ def test_the_larger_its_penalty_the_nearer_it_stays_to_its_parent(base: Path) ->
 
 
 def test_rows_of_no_weight_teach_nothing(policy: Policy) -> None:
-    lessons = data(policy)
-    silent = TrainingSet(**{**vars(lessons), "weights": torch.zeros_like(lessons.weights)})
+    lessons = taught(policy)
+    silent = KtoLessons(**{**vars(lessons), "weights": torch.zeros_like(lessons.weights)})
     before = policy.weights()
     fit(policy, silent, PLAN, tell=quiet)
     assert all(torch.equal(before[name], now) for name, now in policy.weights().items())
@@ -85,14 +85,14 @@ def test_rows_of_no_weight_teach_nothing(policy: Policy) -> None:
 
 def test_it_tells_how_far_it_is(policy: Policy) -> None:
     told: list[tuple[str, int, int]] = []
-    fit(policy, data(policy), PLAN, tell=lambda *where: told.append(where))
+    fit(policy, taught(policy), PLAN, tell=lambda *where: told.append(where))
     assert told[0] == ("epoch 1 of 2", 0, 8)
     assert told[-1] == ("epoch 2 of 2", 8, 8)
 
 
 def test_without_a_sound_epoch_the_round_fails(policy: Policy) -> None:
-    lessons = data(policy)
-    broken = TrainingSet(**{**vars(lessons), "parent": lessons.parent * float("nan")})
+    lessons = taught(policy)
+    broken = KtoLessons(**{**vars(lessons), "parent": lessons.parent * float("nan")})
     with pytest.raises(RoundFailed, match=r"epoch 1: gains holds nan; .*; no epoch was sound"):
         fit(policy, broken, PLAN, tell=quiet)
 
@@ -117,7 +117,7 @@ class Poison:
 def test_it_goes_back_to_the_last_sound_epoch(policy: Policy, value: float, done: int) -> None:
     poison = Poison(policy, value, ("epoch 2 of 3", done))
     plan = PLAN.model_copy(update={"epochs": 3})
-    fitted = fit(policy, data(policy), plan, tell=poison.tell)
+    fitted = fit(policy, taught(policy), plan, tell=poison.tell)
     assert fitted.kept_epochs == 1
     assert fitted.stopped is not None
     assert re.match(

@@ -7,6 +7,7 @@ from trainer.behaviour import Behaviour
 from trainer.gates import Measured, decide, scores
 from trainer.golden import Golden
 from trainer.golden_gates import GoldenMeasured, Heard
+from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.plan import Plan
 
 PLAN = Plan(kl_budget_parent=3, kl_budget_base=10, min_holdout=3)
@@ -18,6 +19,7 @@ GOLDEN = GoldenMeasured(
     candidate=Heard({"sky": "It is blue."}, None),
     parent=Heard({"sky": "Blue? It is blue."}, None),
 )
+HELD = Thumbs([1.0, 2.0, 0.5, 1.5], [-1.0, 0.0, -2.0])
 GOOD = Measured(
     kept_epochs=2,
     stopped=None,
@@ -25,8 +27,7 @@ GOOD = Measured(
     kl_base=Estimate(value=2.0, stderr=0.2, n=96),
     candidate=replace(SOUND, end_rate=0.97, length=20.0),
     parent=SOUND,
-    ups=[1.0, 2.0, 0.5, 1.5],
-    downs=[-1.0, 0.0, -2.0],
+    held_out=HELD,
     golden=GOLDEN,
 )
 # With every gate that there is.
@@ -68,7 +69,8 @@ def test_a_good_candidate_passes_every_gate() -> None:
         (replace(GOOD, candidate=replace(SOUND, repeated=0.13)), "repetition"),
         (replace(GOOD, candidate=replace(SOUND, degenerate=0.06)), "degenerate"),
         (replace(GOOD, candidate=replace(SOUND, scripts={"CJK": 0.2, "LATIN": 0.8})), "language"),
-        (replace(GOOD, ups=GOOD.downs, downs=GOOD.ups), "held_out"),
+        (replace(GOOD, held_out=Thumbs(HELD.downs, HELD.ups)), "held_out"),
+        (replace(GOOD, held_out=Orders([[-1.0], [-2.0], [-1.5]])), "held_out"),
         (replace(GOOD, golden=replace(GOLDEN, candidate=Heard({"sky": "red"}, None))), "golden"),
     ],
 )
@@ -76,9 +78,12 @@ def test_each_fault_fails_its_own_gate(candidate: Measured, gate: str) -> None:
     assert failed(candidate) == [gate]
 
 
-@pytest.mark.parametrize("candidate", [replace(GOOD, downs=[-1.0, -2.0]), replace(GOOD, ups=[])])
-def test_too_little_held_out_fails_both_gates_of_it(candidate: Measured) -> None:
-    assert failed(candidate) == ["held_out", "held_out_accuracy"]
+@pytest.mark.parametrize(
+    "held",
+    [Thumbs(HELD.ups, HELD.downs[:2]), Thumbs([], HELD.downs), Orders([[1.0], [2.0]]), Orders([])],
+)
+def test_too_little_held_out_fails_both_gates_of_it(held: HeldOut) -> None:
+    assert failed(replace(GOOD, held_out=held)) == ["held_out", "held_out_accuracy"]
 
 
 def test_a_plan_without_golden_prompts_has_no_gates_of_them() -> None:
@@ -87,12 +92,15 @@ def test_a_plan_without_golden_prompts_has_no_gates_of_them() -> None:
 
 
 def test_what_could_not_be_measured_says_so() -> None:
-    reasons = {gate.name: gate.reason for gate in decide(replace(GOOD, ups=[1.0]), PLAN)}
+    few = Thumbs([1.0], HELD.downs)
+    reasons = {gate.name: gate.reason for gate in decide(replace(GOOD, held_out=few), PLAN)}
     assert reasons["held_out"] == "could not measure: 1 ups and 3 downs held out"
 
 
 def test_doing_without_the_held_out_gate_is_asked_for_and_said() -> None:
-    gates = decide(replace(GOOD, ups=[]), PLAN.model_copy(update={"min_holdout": 0}))
+    gates = decide(
+        replace(GOOD, held_out=Thumbs([], [])), PLAN.model_copy(update={"min_holdout": 0})
+    )
     held = [gate for gate in gates if gate.name.startswith("held_out")]
     assert [gate.passed for gate in held] == [True, True]
     assert all(gate.reason.startswith("not asked for: min_holdout is 0") for gate in held)

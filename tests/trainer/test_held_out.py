@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.held_out import accuracy, gap, held_out_gates
+from trainer.held_out import Orders, Thumbs, accuracy, gap, held_out_gates, held_out_scores
 from trainer.plan import Plan
 
 PLAN = Plan(min_holdout=3)
@@ -10,7 +10,7 @@ GAINS = st.integers(-3, 3).map(float)  # with ties
 
 
 def passed(ups: list[float], downs: list[float]) -> dict[str, bool]:
-    return {gate.name: gate.passed for gate in held_out_gates(ups, downs, PLAN)}
+    return {gate.name: gate.passed for gate in held_out_gates(Thumbs(ups, downs), PLAN)}
 
 
 def test_the_gap_by_hand() -> None:
@@ -59,3 +59,29 @@ def test_four_of_each_all_wrong_are_too_few_to_be_sure() -> None:
 
 def test_three_ups_below_all_of_many_downs_are_enough() -> None:
     assert not passed([-1.0] * 3, [1.0] * 300)["held_out_accuracy"]
+
+
+def test_the_share_of_pairs_ordered_rightly_by_hand() -> None:
+    # Two of four are right and one is a tie. 2.576 / (2 * 2) is 0.644 to either side.
+    held = Orders([[2.0], [1.0], [0.0], [-1.0]])
+    assert held.accuracy() == (2.5 / 4, 0.0, 1.0)
+    assert held.gap().value == 0.5
+    assert held.gap().stderr == pytest.approx((5 / 3) ** 0.5 / 2)
+    assert dict(held_out_scores(held)) == {"held_out_gap": 0.5, "held_out_accuracy": 0.625}
+
+
+def test_a_ranking_counts_as_much_as_a_pair() -> None:
+    held = Orders([[1.0, 1.0, -1.0, 1.0], [-2.0]], "lists")
+    assert held.accuracy().share == (3 / 4 + 0) / 2
+    assert held.gap().value == (2 / 4 - 2) / 2
+    assert held.seen == "2 rankings held out"
+
+
+def test_pairs_that_surely_turned_fail_and_slips_do_not() -> None:
+    def fates(right: int, wrong: int) -> list[bool]:
+        held = Orders([[1.0]] * right + [[-1.0]] * wrong)
+        return [gate.passed for gate in held_out_gates(held, PLAN)]
+
+    assert fates(10, 10) == [True, True]
+    assert fates(9, 11) == [True, True]
+    assert fates(5, 25) == [False, False]

@@ -212,8 +212,8 @@ def test_the_trainer_waits_while_a_canary_is_on_trial(
         b'{"kind": "split", "v": 1, "revision": 1, "stable": "base", "canary": "tiny-v1"}',
     )
     with trainer(places, tmp_path / "said") as port:
-        wait_for(port, "waiting_thumbs 96.0")
-        wait_for(port, "waiting_thumbs 96.0")
+        wait_for(port, "waiting_lessons 96.0")
+        wait_for(port, "waiting_lessons 96.0")
     assert (tmp_path / "said").read_text() == ""
     assert not places.adapters.exists()
 

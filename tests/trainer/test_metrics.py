@@ -114,6 +114,6 @@ def test_a_round_that_was_killed_does_not_run_for_ever(
 def test_what_waits_is_told_where_somebody_has_looked(
     record: Record, registry: CollectorRegistry
 ) -> None:
-    assert value(registry, "waiting_thumbs") is None
+    assert value(registry, "waiting_lessons") is None
     record.waits(12)
-    assert value(registry, "waiting_thumbs") == 12
+    assert value(registry, "waiting_lessons") == 12

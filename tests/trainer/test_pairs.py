@@ -9,7 +9,8 @@ from feedback.events import BASE
 from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example
 from trainer.batch import Text
-from trainer.pairs import Pair, PairedRows, make_pairs, shortage_of_pairs
+from trainer.items import Items
+from trainer.pairs import Pair, make_pairs, shortage_of_pairs
 from trainer.plan import Plan
 from trainer.sources import held_out
 
@@ -27,7 +28,7 @@ def letters(text: str) -> list[int]:
 
 def pairs(
     fresh: Sequence[Example], older: Sequence[Example] = (), plan: Plan = EVERYBODY
-) -> PairedRows:
+) -> Items[Pair]:
     return make_pairs(list(fresh), list(older), parent=BASE, plan=plan, tokenize=letters)
 
 
@@ -87,6 +88,11 @@ def test_a_correction_is_preferred_to_what_it_corrects() -> None:
     assert pair.rejected.text == Text((5, 6, 7), (8, 9, 1))
     assert (pair.chosen.logprobs, pair.rejected.logprobs) == (None, (-1.0, -2.0, -3.0))
     assert pair.origin == "correction"
+
+
+def test_a_correction_names_who_wrote_it_and_who_asked() -> None:
+    (pair,) = pairs([correction(rater="editor")]).train
+    assert pair.people == [("c0", "editor"), ("c0", "user0")]
 
 
 def test_opposite_thumbs_on_one_prompt_are_a_pair_of_the_lesser_weight() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from feedback.begin import BAD_SETTINGS
+from trainer.methods import KINDS, READERS, Method
 from trainer.plan import BadPlan, Plan, read_plan
 
 
@@ -30,6 +31,29 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
         ('{"refusal_phrases": []}', r"refusal_phrases: .* at least 1 item"),
         ('{"refusal_phrases": [" "]}', r"refusal_phrases\.0: .* \(got ' '\)"),
         ('{"max_golden_drop": 2}', r"max_golden_drop: .* \(got 2"),
+        ('{"method": "ppo"}', r"method: Input should be 'kto', 'dpo', .* \(got 'ppo'\)"),
+        ('{"method": "dpo", "label_noise": 0.5}', r"label_noise: .* less than 0.5 \(got 0.5\)"),
+        ('{"method": "simpo", "margin": -1}', r"margin: .* \(got -1\)"),
+        ('{"method": "rpo", "reward_scale": 0}', r"reward_scale: .* \(got 0\)"),
+        ('{"method": "rpo", "reward_outcome": ""}', r"reward_outcome: .* at least 1 character"),
+        ('{"method": "rrhf", "max_ranked": 1}', r"max_ranked: .* \(got 1\)"),
+        (
+            '{"method": "ipo", "margin": 2}',
+            "margin is 2.0; expected 1.0 with method 'ipo'",
+        ),
+        (
+            '{"label_noise": 0.1}',
+            "label_noise is 0.1; expected 0.0 with .* only dpo reads",
+        ),
+        (
+            '{"method": "rrhf", "beta": 1}',
+            "beta is 1.0; expected 0.1 with method 'rrhf'",
+        ),
+        ('{"method": "dpo", "balance": "paper"}', "balance is 'paper'; expected 'lift_ups' with"),
+        (
+            '{"method": "sft", "sft_weight": 0}',
+            "sft_weight is 0.0; expected more than 0",
+        ),
         ('{"epochs": 2', "Invalid JSON: EOF"),
         ("[]", "valid dictionary|object"),
     ],
@@ -87,3 +111,26 @@ def test_a_trainer_with_a_bad_golden_file_ends_with_one_line(tmp_path: Path, wor
 
 def test_a_plan_survives_the_manifest() -> None:
     assert Plan.model_validate(Plan(seed=3).model_dump(mode="json")) == Plan(seed=3)
+
+
+def test_beta_is_what_the_methods_authors_took() -> None:
+    assert Plan().beta == Plan(method="dpo").beta == 0.1
+    assert Plan(method="simpo").beta == 2.0
+    assert Plan(method="simpo", beta=0.1).beta == 0.1
+
+
+@pytest.mark.parametrize("method", KINDS)
+def test_a_plan_of_every_method_survives_the_manifest(method: Method) -> None:
+    plan = Plan(method=method)
+    assert Plan.model_validate(plan.model_dump(mode="json")) == plan
+
+
+def test_only_a_plan_that_reads_the_parent_asks_it() -> None:
+    asking = {method for method in KINDS if Plan(method=method).asks_parent}
+    assert asking == {"kto", "dpo", "ipo", "rpo"}
+    assert all(Plan(method=method, kl_weight=0.1).asks_parent for method in KINDS)
+
+
+def test_every_dial_is_a_field_and_has_a_reader() -> None:
+    assert READERS.keys() <= Plan.model_fields.keys()
+    assert all(readers for readers in READERS.values())

@@ -8,15 +8,18 @@ from feedback.events import BASE
 from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example
 from trainer.batch import Text
+from trainer.items import Items
 from trainer.packing import pack
 from trainer.plan import Plan
-from trainer.rows import Rows, make_rows, shortage
+from trainer.rows import Row, make_rows, shortage
 from trainer.sources import held_out
 
 EVERYBODY = PLAN.model_copy(update={"holdout_percent": 0.0})
 
 
-def rows(fresh: list[Example], older: list[Example] | None = None, plan: Plan = EVERYBODY) -> Rows:
+def rows(
+    fresh: list[Example], older: list[Example] | None = None, plan: Plan = EVERYBODY
+) -> Items[Row]:
     return make_rows(fresh, older or [], parent=BASE, plan=plan)
 
 
@@ -209,3 +212,13 @@ def test_a_hold_out_that_could_not_judge_is_a_shortage() -> None:
     assert why is not None and "0 downs held out; expected 3 of each" in why
     relaxed = PLAN.model_copy(update={"min_holdout": 0})
     assert shortage(make_rows(fresh, [], parent=BASE, plan=relaxed), relaxed) is None
+
+
+def test_imitation_learns_from_likes_and_is_tested_on_both() -> None:
+    said = [example(n, user=f"user{n % 40}", up=n % 2 == 0) for n in range(80)]
+    made = rows(said, plan=PLAN.model_copy(update={"method": "sft"}))
+    assert all(row.liked for row in (*made.train, *made.replay))
+    assert {row.liked for row in made.holdout} == {True, False}
+    downs = sum(not held_out(one.user, PLAN.holdout_percent) for one in said if not one.up)
+    assert made.counts["dropped: not liked"] == downs
+    assert sum(made.counts.values()) == 80

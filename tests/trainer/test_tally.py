@@ -7,13 +7,13 @@ from trainer.tally import Tally
 
 def test_thumbs_are_counted_by_adapter_beyond_a_watermark(tmp_path: Path) -> None:
     tally = Tally(tmp_path)
-    assert tally.thumbs(BASE, {}) == 0
+    assert tally.lessons(BASE, {}) == 0
     settle(tmp_path, [example(0), example(1), example(2, adapter="tiny-v1")], start=0, end=3)
-    assert tally.thumbs(BASE, {}) == 2
+    assert tally.lessons(BASE, {}) == 2
     settle(tmp_path, [example(3)], start=3, end=4)
-    assert tally.thumbs(BASE, {}) == 3
-    assert tally.thumbs(BASE, {"completions/0": 3, "verdicts/0": 3}) == 1
-    assert tally.thumbs("tiny-v1", {}) == 1
+    assert tally.lessons(BASE, {}) == 3
+    assert tally.lessons(BASE, {"completions/0": 3, "verdicts/0": 3}) == 1
+    assert tally.lessons("tiny-v1", {}) == 1
 
 
 def test_only_thumbs_that_count_are_counted(tmp_path: Path) -> None:
@@ -24,12 +24,12 @@ def test_only_thumbs_that_count_are_counted(tmp_path: Path) -> None:
         example(3),
     ]
     settle(tmp_path, rows, start=0, end=4)
-    assert Tally(tmp_path).thumbs(BASE, {}) == 1
+    assert Tally(tmp_path).lessons(BASE, {}) == 1
 
 
 def test_a_file_is_opened_once(tmp_path: Path) -> None:
     settle(tmp_path, [example(0)], start=0, end=1)
     tally = Tally(tmp_path)
-    tally.thumbs(BASE, {})
+    tally.lessons(BASE, {})
     next(tmp_path.glob("*.parquet")).write_bytes(b"")
-    assert tally.thumbs(BASE, {}) == 1
+    assert tally.lessons(BASE, {}) == 1

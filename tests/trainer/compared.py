@@ -1,0 +1,68 @@
+"""Comparisons, corrections and thumbs on answers of a tiny model, whose users like even ids."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from feedback.events import BASE
+from feedback.examples import Example
+from tests.trainer.tiny import PLAN, example, settle
+from trainer.batch import Text
+from trainer.load import load_policy
+from trainer.plan import Plan
+from trainer.policy import Policy
+
+METHODS = ("kto", "dpo", "ipo", "simpo", "orpo", "rpo", "rrhf", "sft")
+
+
+def plan_of(method: str, **changes: object) -> Plan:
+    """The tiny plan, with this method's own beta."""
+    fields = PLAN.model_dump() | {"method": method} | changes
+    if method in ("simpo", "rrhf", "sft"):
+        del fields["beta"]
+    return Plan.model_validate(fields)
+
+
+def judged(policy: Policy, numbers: range) -> Iterator[Example]:
+    """Of two answers to one prompt: both get a thumb, or one is the winner, or is corrected."""
+    prompts = [(5, 6, 7, 10 + number % 40) for number in numbers]
+    ones, twos = (policy.sample(prompts, seed).texts for seed in (numbers.start, numbers.stop))
+    for number, one, two in zip(numbers, ones, twos, strict=True):
+        yield from _said(policy, number, one, two)
+
+
+def _said(policy: Policy, number: int, one: Text, two: Text) -> Iterator[Example]:
+    given = _given(policy, one)
+    if number % 3 == 0:
+        yield example(number, **given, up=_even(one) > 0.5)
+        other = number + 1000
+        same = {"user": f"user{number % 20}", "rater": f"user{number % 20}"}
+        yield example(other, **_given(policy, two), up=_even(two) > 0.5, **same)
+    elif number % 3 == 1 or _even(one) > 0.5:
+        rival = {f"rival_{name}": value for name, value in _given(policy, two).items()}
+        del rival["rival_prompt_ids"]
+        winner = "a" if _even(one) > _even(two) else "b"
+        said = {"rival_id": f"c{number}.1", "rival_adapter": BASE, "rival_answer": "egg"}
+        yield example(number, **given, slot="comparison", up=None, winner=winner, **rival, **said)
+    else:
+        yield example(number, **given, slot="correction", up=None, correction="egg in hot water")
+
+
+def _given(policy: Policy, text: Text) -> dict[str, object]:
+    with torch.no_grad():
+        tokens = policy.token_logprobs([text])[0, -len(text.answer_ids) :]
+    return {
+        "prompt_ids": list(text.prompt_ids),
+        "answer_ids": list(text.answer_ids),
+        "logprobs": tokens.tolist(),
+    }
+
+
+def _even(text: Text) -> float:
+    return sum(token % 2 == 0 for token in text.answer_ids) / len(text.answer_ids)
+
+
+def judged_by_users(base: Path, folder: Path, count: int = 96) -> None:
+    policy = load_policy(str(base), None, PLAN)
+    settle(folder, list(judged(policy, range(count))), start=0, end=count)

@@ -1,0 +1,54 @@
+"""What a round learns from, whichever its method: items of one answer, or of several to one prompt.
+
+Pure.
+"""
+
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from trainer.batch import Text
+from trainer.plan import Plan
+from trainer.sources import scarce
+
+
+class Logged(Protocol):
+    """An answer. `logprobs`: the parent's, of each token; None where the log does not know them."""
+
+    @property
+    def text(self) -> Text: ...
+
+    @property
+    def logprobs(self) -> tuple[float, ...] | None: ...
+
+
+class Item(Protocol):
+    @property
+    def answers(self) -> Sequence[Logged]:
+        """To one prompt, and no two of them the same."""
+
+    @property
+    def people(self) -> Sequence[tuple[str, str]]:
+        """Whom it is from: completion ids, each with a user."""
+
+
+ItemT = TypeVar("ItemT", bound=Item)
+
+
+class Items(NamedTuple, Generic[ItemT]):
+    """The counts are of examples, each used or dropped once; `shortened` are among the used."""
+
+    train: list[ItemT]
+    replay: list[ItemT]
+    holdout: list[ItemT]
+    counts: dict[str, int]
+    digest: str
+
+
+def shortage_of(name: str, items: Items[ItemT], plan: Plan) -> str | None:
+    """Why these are not worth a round: it would learn little, or could not be judged."""
+    lessons = [tuple(one.text for one in item.answers) for item in items.train]
+    if few := scarce(name, lessons, plan):
+        return few
+    if len(items.holdout) < plan.min_holdout:
+        return f"{len(items.holdout)} {name} held out; expected {plan.min_holdout}"
+    return None

@@ -1,0 +1,64 @@
+"""What differs between methods that learn from thumbs, from pairs and from rankings."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from feedback.examples import Example
+from trainer.items import Items
+from trainer.lessons import Lessons
+from trainer.list_lessons import list_lessons
+from trainer.methods import KINDS, Kind
+from trainer.pair_lessons import pair_lessons
+from trainer.pairs import make_pairs, shortage_of_pairs
+from trainer.plan import Plan
+from trainer.policy import Policy
+from trainer.rankings import make_rankings, shortage_of_rankings
+from trainer.rows import Row, make_rows, shortage
+from trainer.sides import Tokenize
+from trainer.thumb_lessons import thumb_lessons
+
+
+class _Make(Protocol):
+    def __call__(
+        self,
+        fresh: list[Example],
+        older: list[Example],
+        *,
+        parent: str,
+        plan: Plan,
+        tokenize: Tokenize,
+    ) -> Items[Any]: ...
+
+
+class _Teach(Protocol):
+    def __call__(
+        self, policy: Policy, items: Sequence[Any], plan: Plan, /, *, trust: bool
+    ) -> Lessons: ...
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Any item of one way is any item of all its three."""
+
+    items: _Make
+    shortage: Callable[[Items[Any], Plan], str | None]  # why they are not worth a round
+    lessons: _Teach
+
+
+def _make_rows(
+    fresh: list[Example], older: list[Example], *, parent: str, plan: Plan, tokenize: Tokenize
+) -> Items[Row]:
+    """What users liked or not has its tokens."""
+    return make_rows(fresh, older, parent=parent, plan=plan)
+
+
+_WAYS: dict[Kind, Ways] = {
+    "thumbs": Ways(_make_rows, shortage, thumb_lessons),
+    "pairs": Ways(make_pairs, shortage_of_pairs, pair_lessons),
+    "lists": Ways(make_rankings, shortage_of_rankings, list_lessons),
+}
+
+
+def ways(plan: Plan) -> Ways:
+    return _WAYS[KINDS[plan.method]]

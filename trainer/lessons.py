@@ -1,0 +1,33 @@
+"""What an epoch goes over: all that the learner knows of a method."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from trainer.batch import Text
+from trainer.policy import Policy
+
+
+class Taught(NamedTuple):
+    """By one batch."""
+
+    loss: Tensor  # ()
+    shown: dict[str, Tensor]  # what it is made of; each name is a curve's
+    gains: Tensor | None  # (B,) of its answers on the parent; None: the parent was not asked
+
+
+class Lessons(Protocol):
+    @property
+    def texts(self) -> Sequence[Text]:
+        """On their prompts the drift is looked at."""
+
+    def __len__(self) -> int: ...
+
+    def losses(self, policy: Policy, picked: Sequence[int]) -> Taught: ...
+
+
+def lengths(texts: Sequence[Text], policy: Policy) -> Tensor:
+    """(B,) of the answers, in tokens."""
+    return torch.tensor([len(text.answer_ids) for text in texts], device=policy.device)
