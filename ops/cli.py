@@ -9,11 +9,15 @@ import typer
 
 from ops import by_hand, cli_feedback, tables
 from ops.programs import Ports, Up
-from ops.settings import UpSettings, operator
-from ops.terminal import Home, Reason, complained, opened, show
+from ops.settings import UpSettings, inherited_env, operator
+from ops.terminal import Home, Reason, complained, exists, opened, show
 from ops.trace import trace as traced
+from ops.train import train
 from ops.up import up
 
+Plan = Annotated[
+    Path | None, typer.Option(help="JSON: how rounds are trained.", exists=True, dir_okay=False)
+]
 ABOUT = "An online feedback loop for deployed language models."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=ABOUT)
 
@@ -32,10 +36,7 @@ def up_(
     name: Annotated[str | None, typer.Option(help="What users ask for.")] = None,
     home: Home = None,
     port: Annotated[int | None, typer.Option(help="Of the gateway.")] = None,
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="JSON: how rounds are trained.", exists=True, dir_okay=False),
-    ] = None,
+    plan: Plan = None,
     engine_arg: Annotated[list[str] | None, typer.Option(help="One more word for vLLM.")] = None,
     quiet: Annotated[bool, typer.Option(help="Leave what the processes say to the logs.")] = False,
 ) -> None:
@@ -49,6 +50,38 @@ def up_(
         settings = UpSettings(**given)
         options = _options(settings, tuple(engine_arg or ()), show_lines=not quiet)
         raise typer.Exit(asyncio.run(up(options)))
+
+
+@app.command("train")
+def train_(
+    once: Annotated[bool, typer.Option("--once", help="Run a round now.")] = False,
+    if_due: Annotated[bool, typer.Option("--if-due", help="Only if a round is due.")] = False,
+    home: Home = None,
+    plan: Plan = None,
+    model: Annotated[str | None, typer.Option(help="Unless the home says it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Unless the home says it.")] = None,
+) -> None:
+    """Run one round on the stable adapter, beside a loop that runs or without one.
+
+    The last line says what came of it, and so does the exit code:\n
+    \b
+    0   an adapter was published that passed its gates
+    1   the round could not begin: another one runs, the log is away, no such base model
+    2   wrong arguments
+    3   an adapter was published, but it failed a gate: the last line says which, and why
+    4   too few examples: nothing is published
+    5   the round failed: nothing is published
+    6   --if-due: no round is due
+    78  a setting or the plan is wrong
+    """
+    told = {"home": home, "trainer_plan": plan, "model": model, "name": name}
+    given: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    with complained(OSError):
+        if not once and not if_due:
+            raise ValueError("expected --once, or --if-due; rounds without end: `thumbwheel up`")
+        settings = UpSettings(**given)
+        exists(settings)
+        train(settings, inherited_env(), if_due=if_due)
 
 
 @app.command()

@@ -45,7 +45,7 @@ def show(told: Table | str) -> None:
 def opened(home: Path | None) -> Iterator[tuple[Settings, Log]]:
     with complained(OSError):
         settings = settings_at(home)
-        _exists(settings)
+        exists(settings)
         with closing(open_log(settings.log_url)) as log:
             yield settings, log
 
@@ -75,14 +75,14 @@ def waited(done: Callable[[], bool], seconds: float, what: str) -> bool:
     return ended
 
 
+def exists(settings: Settings) -> None:
+    # Opening an embedded log makes it; a mistyped --home must not leave an empty one behind.
+    if settings.log is None and not (settings.home / "log.db").exists():
+        raise NothingToDo(f"{settings.home} has no log; expected the --home of a `thumbwheel up`")
+
+
 def _end(complaint: str, error: Exception) -> NoReturn:
     Console(stderr=True).print(
         f"thumbwheel: {complaint}", style="red", markup=False, emoji=False, soft_wrap=True
     )
     raise typer.Exit(1) from error
-
-
-def _exists(settings: Settings) -> None:
-    # Opening an embedded log makes it; a mistyped --home must not leave an empty one behind.
-    if settings.log is None and not (settings.home / "log.db").exists():
-        raise NothingToDo(f"{settings.home} has no log; expected the --home of a `thumbwheel up`")

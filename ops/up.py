@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ops.kept import Kept, keep
 from ops.programs import Up, base_url, ports_of, programs
 from ops.running.keeper import GaveUp
 from ops.running.ports import BusyPort, refuse_busy
@@ -39,6 +40,7 @@ async def up(options: Up, on_ready: Callable[[], None] = lambda: None) -> int:
 async def _run(options: Up, screen: Screen, on_ready: Callable[[], None]) -> None:
     with _claimed(options.home):
         refuse_busy(ports_of(options))
+        keep(options.home, Kept(model=options.model, name=options.name, plan=options.plan))
         inherited = inherited_env()
         secret = inherited.get(_SECRET) or kept_secret(options.home)
 

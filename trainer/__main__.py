@@ -1,6 +1,7 @@
-"""The trainer, wired: `python -m trainer` waits for rounds to be due, `--once` runs one now.
+"""The trainer, wired: `python -m trainer` waits for rounds to be due.
 
-`--blank` publishes NAME-v0 and ends. Torch is loaded only when a round begins.
+`--once` runs one round now, `--if-due` only if one is due. `--blank` publishes NAME-v0, `--export`
+serves the metrics of rounds that others run. Torch is loaded only when a round begins.
 """
 
 import argparse
@@ -8,30 +9,30 @@ import logging
 import signal
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from feedback.begin import settings_told
 from feedback.examples import BadExamples
 from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
-from trainer.blank import publish_blank
+from trainer.attempt import attempt
+from trainer.blank import base_files, publish_blank
 from trainer.due import Rules
-from trainer.endings import EXIT_CODES, FAILED, RoundFailed
+from trainer.endings import CODES_TOLD, EXIT_CODES, FAILED, NOT_DUE, RoundFailed
 from trainer.golden import BadGolden, read_golden
 from trainer.lock import RoundRunning
-from trainer.loop import Loop
+from trainer.loop import Loop, Start
 from trainer.metrics import Metrics
 from trainer.newest import Newest
 from trainer.parent import SplitReader
+from trainer.past import Ended
 from trainer.plan import Plan, read_plan
-from trainer.settings import Settings, placed
+from trainer.record import Record
+from trainer.settings import ExportSettings, Settings, placed
 from trainer.tally import Tally
+from trainer.trackers import require
 from trainer.waiting import name_of
-
-if TYPE_CHECKING:
-    from trainer.run import Round
 
 _log = logging.getLogger("trainer")
 
@@ -39,26 +40,52 @@ _log = logging.getLogger("trainer")
 def main() -> None:
     asked = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    # Wherever a round is, it may end: nothing of it is seen before it is whole.
-    stopped = 128 + signal.SIGTERM if asked.once else 0  # 0 of --once: an adapter is published
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(stopped))
+    _end_when_told(alone=asked.once or asked.if_due)
     with settings_told():
+        if asked.export:
+            return export(ExportSettings())
         settings = Settings()
         # For --blank too: `up` runs that first, and the engine takes minutes.
         plan = read_plan(settings.trainer_plan)
         read_golden(plan.golden)  # each round reads it anew; what is wrong today is told today
+        require(settings.trainer_report_to)
         here = placed()
         if here and not asked.once:
             raise ValueError("torchrun started this; expected python -m trainer --once of it")
+        if asked.blank:
+            return publish_the_blank(settings)
+        opened = open_log(settings.log)
     if here and here.rank:
         logging.getLogger().setLevel(logging.WARNING)  # the first tells
-    if asked.blank:
-        return publish_the_blank(settings)
-    with closing(open_log(settings.log)) as log:
+    with closing(opened) as log:
         split = SplitReader(log)
         if asked.once:
             sys.exit(once(settings, plan, split))
+        if asked.if_due:
+            sys.exit(if_due(settings, plan, split))
         watch(settings, plan, split)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m trainer",
+        description=__doc__,
+        epilog=f"Exit codes of --once and --if-due:\n{CODES_TOLD}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--once", action="store_true", help="run one round now, then end")
+    which.add_argument("--if-due", action="store_true", help="run one if one is due, then end")
+    which.add_argument("--blank", action="store_true", help="publish NAME-v0, then end")
+    which.add_argument("--export", action="store_true", help="serve metrics, run no rounds")
+    return parser.parse_args()
+
+
+def _end_when_told(*, alone: bool) -> None:
+    """Wherever a round is, it may end: nothing of it is seen before it is whole."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # 0 of --once: an adapter is published.
+        signal.signal(number, lambda got, _: sys.exit(128 + got if alone else 0))
 
 
 def publish_the_blank(settings: Settings) -> None:
@@ -69,26 +96,67 @@ def publish_the_blank(settings: Settings) -> None:
     _log.info("%s is in %s", blank.name, settings.adapters)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--once", action="store_true", help="run one round now, then end")
-    which.add_argument("--blank", action="store_true", help="publish NAME-v0, then end")
-    return parser.parse_args()
+def export(settings: ExportSettings) -> None:
+    with suppress(OSError):  # it may only read there
+        Record(settings.trainer_state).begin()  # from now on, no round is a round missed
+    _serve(settings)
+    while True:
+        signal.pause()
+
+
+def _serve(settings: ExportSettings) -> None:
+    host, port = settings.trainer_metrics_host, settings.trainer_metrics_port
+    try:
+        Metrics(settings.trainer_state).serve(host, port)
+    except OSError as error:
+        sys.exit(f"trainer_metrics_port is {port} of {host}: {error.strerror}")
 
 
 def once(settings: Settings, plan: Plan, split: SplitReader) -> int:
-    """The exit code, as `endings` tells them."""
+    """The exit code, as `endings` tells them. The last line, on stdout, says what came of it."""
     try:
-        return EXIT_CODES[round_on(split.serving().stable, settings, plan).outcome]
-    except (LogAway, RoundRunning, BadGolden) as error:
+        return _single(split.serving().stable, settings, plan)
+    except LogAway as error:
+        sys.exit(str(error))
+
+
+def if_due(settings: Settings, plan: Plan, split: SplitReader) -> int:
+    record = Record(settings.trainer_state)
+    loop = _loop(settings, plan, split, began=record.begin().since)
+    try:
+        start = _look(loop, record)
+    except (LogAway, BadExamples) as error:
+        sys.exit(str(error))
+    if start is None:
+        print(f"not due: {loop.why}")
+        return NOT_DUE
+    return _single(start.parent, settings, plan)
+
+
+def _single(parent: str, settings: Settings, plan: Plan) -> int:
+    try:
+        _has_config(settings.model)
+        ended = attempt(parent, settings, plan)
+    except (RoundRunning, BadGolden) as error:
         sys.exit(str(error))
     except Exception as error:
         _tell_failure(error)
+        print(f"failed: no adapter, {error}")
         return FAILED
+    print(ended)
+    return next(code for outcome, code in EXIT_CODES.items() if outcome == ended.outcome)
 
 
-def watch(settings: Settings, plan: Plan, split: SplitReader) -> None:
+def _has_config(model: str) -> None:
+    try:
+        files = base_files(model)
+    except AdapterError as error:
+        sys.exit(str(error))
+    if not (files / "config.json").is_file():
+        sys.exit(f"model is {model!r}; expected a folder with a config.json")
+
+
+def _loop(settings: Settings, plan: Plan, split: SplitReader, *, began: datetime) -> Loop:
     rules = Rules(
         min_examples=settings.trainer_min_examples,
         min_rows=plan.min_rows,
@@ -97,56 +165,50 @@ def watch(settings: Settings, plan: Plan, split: SplitReader) -> None:
     )
     newest = Newest(settings.adapters, settings.name)
     tally = Tally(settings.examples, plan.method)
-    loop = Loop(rules, split, tally, newest, began=datetime.now(UTC))
-    metrics = Metrics()
-    metrics.serve(settings.trainer_metrics_port)
+    return Loop(rules, split, tally, newest, began=began)
+
+
+def watch(settings: Settings, plan: Plan, split: SplitReader) -> None:
+    record = Record(settings.trainer_state)
+    loop = _loop(settings, plan, split, began=record.begin().since)
+    _serve(settings)
     while True:
-        well = turn(settings, plan, loop, metrics)
+        well = turn(settings, plan, loop, record)
         time.sleep(settings.trainer_poll_seconds if well else settings.trainer_retry_seconds)
 
 
-def turn(settings: Settings, plan: Plan, loop: Loop, metrics: Metrics) -> bool:
+def turn(settings: Settings, plan: Plan, loop: Loop, record: Record) -> bool:
     """Whether all went well; if not, the next turn may come later."""
     try:
-        start = loop.look(datetime.now(UTC))
-        metrics.waiting(loop.waiting)
-        if start is None:
-            return True
-        _log.info("a round on %s: %s", start.parent, start.why)
-        ended = round_on(start.parent, settings, plan)
+        start = _look(loop, record)
+        return start is None or attempt(start.parent, settings, plan).adapter is not None
     except (LogAway, RoundRunning) as error:
         _log.warning("not now: %s", error)
-        return False
     except Exception as error:
         _tell_failure(error)
-        metrics.ended("failed")
-        return False
-    metrics.ended(ended.outcome, ended.manifest)
-    return ended.manifest is not None
+    return False
+
+
+def _look(loop: Loop, record: Record) -> Start | None:
+    """What cannot be looked at, such as damaged examples, counts as a round that failed."""
+    now = datetime.now(UTC)
+    try:
+        start = loop.look(now)
+    except LogAway:
+        raise
+    except Exception as error:
+        record.ended(Ended(outcome="failed", why=str(error), parent="", began_at=now, ended_at=now))
+        raise
+    record.waits(loop.waiting)
+    if start:
+        _log.info("a round on %s: %s", start.parent, start.why)
+    return start
 
 
 def _tell_failure(error: Exception) -> None:
     # What these say is enough; anything else is a fault of ours, and its traceback is wanted.
     told = isinstance(error, RoundFailed | BadExamples | AdapterError)
     _log.error("the round failed: %s", error, exc_info=None if told else error)
-
-
-def round_on(parent: str, settings: Settings, plan: Plan) -> "Round":
-    # Here, because torch takes seconds and 700 MB that waiting does not need.
-    from trainer.course import Places
-    from trainer.launch import start
-
-    places = Places(
-        base=settings.model,
-        series=settings.name,
-        examples=settings.examples,
-        adapters=settings.adapters,
-        state=settings.trainer_state,
-    )
-    ended = start(places, parent, plan, placed())
-    name = ended.manifest.name if ended.manifest else "no adapter"
-    _log.info("%s: %s, %s", ended.outcome, name, ended.why)
-    return ended
 
 
 if __name__ == "__main__":

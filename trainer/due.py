@@ -1,6 +1,7 @@
 """When to start a round. Pure."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # ops looks for new adapters every second and asks the engine for an answer before a trial. What has
 # not been tried by now was refused, or waits while the roll-out is paused.
@@ -23,15 +24,24 @@ class Standing:
     waited_seconds: float  # since the newest adapter was published
 
 
-def due(rules: Rules, standing: Standing) -> str | None:
-    """Why a round should start now; None: it should not."""
-    if standing.canary is not None:
-        return None  # its trial decides what the next round builds on
-    if standing.untried and standing.waited_seconds < TRIAL_STARTS_SECONDS:
-        return None
+class Verdict(NamedTuple):
+    """Whether a round should start now, and why or why not."""
+
+    is_due: bool
+    why: str
+
+
+def due(rules: Rules, standing: Standing) -> Verdict:
+    waited, new = standing.waited_seconds, f"{standing.new} new {rules.lessons}"
+    if standing.canary is not None:  # its trial decides what the next round builds on
+        return Verdict(False, f"{standing.canary} is on trial")
+    if standing.untried and waited < TRIAL_STARTS_SECONDS:
+        return Verdict(False, "the newest adapter waits for its trial")
     if standing.new >= rules.min_examples:
-        return f"{standing.new} new {rules.lessons}"
-    waited = standing.waited_seconds
-    if waited >= rules.interval_seconds and standing.new >= rules.min_rows:
-        return f"{standing.new} new {rules.lessons} after {waited:.0f} s"
-    return None
+        return Verdict(True, new)
+    if standing.new < rules.min_rows:
+        return Verdict(False, f"{new}; expected at least {rules.min_rows}")
+    if waited >= rules.interval_seconds:
+        return Verdict(True, f"{new} after {waited:.0f} s")
+    expected = f"{rules.min_examples}, or {rules.min_rows} after {rules.interval_seconds:.0f} s"
+    return Verdict(False, f"{new} after {waited:.0f} s; expected {expected}")

@@ -3,7 +3,8 @@
 The epoch in which it stops does not count: the policy goes back to what it was before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from trainer.answers import NotFinite
@@ -13,8 +14,9 @@ from trainer.learner import Drift, Learner, State
 from trainer.lessons import Lessons
 from trainer.plan import Plan
 from trainer.policy import Policy
+from trainer.watched import Note, note_all, unheard
+from trainer.watched import Tell as Tell
 
-Tell = Callable[[str, int, int], None]  # what is being done, how far, of how much
 Keep = Callable[[State], None]  # after each epoch that counts
 Curves = dict[str, list[float]]
 
@@ -35,15 +37,17 @@ def fit(
     tell: Tell,
     start: State | None = None,
     keep: Keep = lambda state: None,
+    note: Note = unheard,
 ) -> Fitted:
     learner = Learner(policy, lessons, plan)
     if start:
         learner.go_on_from(start)
     curves: Curves = dict(start.curves) if start else {}
+    note = note_all(partial(remember, curves), note)
     for epoch in range(start.epochs if start else 0, plan.epochs):
         before = policy.weights()
         try:
-            stopped = _epoch(learner, plan, curves, tell, f"epoch {epoch + 1}")
+            stopped = _epoch(learner, plan, note, tell, f"epoch {epoch + 1}")
         except NotFinite as error:
             stopped = unsound(epoch, error)
         if stopped:
@@ -53,17 +57,19 @@ def fit(
     return Fitted(plan.epochs, None, frozen(curves))
 
 
-def _epoch(learner: Learner, plan: Plan, curves: Curves, tell: Tell, title: str) -> str | None:
+def _epoch(learner: Learner, plan: Plan, note: Note, tell: Tell, title: str) -> str | None:
     """Which budget it went over, if so."""
-    _learn(learner, curves, tell, f"{title} of {plan.epochs}")
-    over = over_budget(learner, plan, curves)
+    _learn(learner, note, tell, f"{title} of {plan.epochs}")
+    tell(f"drift after {title} of {plan.epochs}", 0, 1)
+    over = over_budget(learner, plan, note)
+    tell(f"drift after {title} of {plan.epochs}", 1, 1)
     return f"{title} {over}" if over else None
 
 
-def _learn(learner: Learner, curves: Curves, tell: Tell, title: str) -> None:
+def _learn(learner: Learner, note: Note, tell: Tell, title: str) -> None:
     tell(title, 0, learner.steps)
     for at, picked in enumerate(learner.batches()):
-        note(curves, learner.step(picked))
+        note(learner.step(picked))
         tell(title, at + 1, learner.steps)
 
 
@@ -74,11 +80,11 @@ def unsound(epoch: int, error: NotFinite) -> str:
     return f"epoch {epoch + 1}: {error}"
 
 
-def over_budget(learner: Learner, plan: Plan, curves: Curves) -> str | None:
+def over_budget(learner: Learner, plan: Plan, note: Note) -> str | None:
     drift = learner.drift()
-    note(curves, {name: kl.value for name, kl in drift._asdict().items()})
+    note({name: kl.value for name, kl in drift._asdict().items()})
     if plan.kl_weight:
-        note(curves, {"kl_weight": learner.kl_weight})
+        note({"kl_weight": learner.kl_weight})
         learner.adapt(drift.kl_parent.value)
     return _over(drift, plan)
 
@@ -94,7 +100,7 @@ def _over(drift: Drift, plan: Plan) -> str | None:
     return None
 
 
-def note(curves: Curves, values: dict[str, float]) -> None:
+def remember(curves: Curves, values: Mapping[str, float]) -> None:
     for name, value in values.items():
         curves.setdefault(name, []).append(value)
 

@@ -6,6 +6,7 @@ what a step does is theirs.
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from math import isfinite
 from tempfile import TemporaryDirectory
@@ -16,22 +17,25 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from trainer.answers import NotFinite
-from trainer.fit import Curves, Fitted, Tell, frozen, note, over_budget, unsound
+from trainer.fit import Curves, Fitted, Tell, frozen, over_budget, remember, unsound
 from trainer.learner import Learner
 from trainer.lessons import Lessons
 from trainer.plan import Plan, check_backend
 from trainer.policy import Policy
 from trainer.trl_task import Task, task_of
+from trainer.watched import Note, note_all, unheard
 
 _PAD = "<pad>"
 _log = logging.getLogger("trainer")
 
 
-def fit_trl(policy: Policy, lessons: Lessons, plan: Plan, *, tell: Tell) -> Fitted:
+def fit_trl(
+    policy: Policy, lessons: Lessons, plan: Plan, *, tell: Tell, note: Note = unheard
+) -> Fitted:
     check_backend(plan)
     _log.info("TRL's loop keeps nothing to go on with: where it dies, the round begins anew")
     learner = Learner(policy, lessons, plan)
-    epochs = _Epochs(policy, learner, plan, tell)
+    epochs = _Epochs(policy, learner, plan, tell, note)
     with TemporaryDirectory() as folder:
         try:
             _trainer(policy, task_of(lessons, plan), plan, epochs, folder).train()
@@ -43,8 +47,11 @@ def fit_trl(policy: Policy, lessons: Lessons, plan: Plan, *, tell: Tell) -> Fitt
 class _Epochs(TrainerCallback):  # type: ignore[misc]
     """What `fit` does around an epoch, and around a step."""
 
-    def __init__(self, policy: Policy, learner: Learner, plan: Plan, tell: Tell) -> None:
+    def __init__(
+        self, policy: Policy, learner: Learner, plan: Plan, tell: Tell, note: Note
+    ) -> None:
         self.learner, self.kept, self.curves = learner, 0, Curves()
+        self.note = note_all(partial(remember, self.curves), note)
         self.stopped: str | None = None
         self._policy, self._plan, self._tell = policy, plan, tell
         self._before, self._done = policy.weights(), 0
@@ -58,7 +65,7 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
         self._told()
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if over := over_budget(self.learner, self._plan, self.curves):
+        if over := over_budget(self.learner, self._plan, self.note):
             self.stop(f"epoch {self.kept + 1} {over}")
             control.should_training_stop = True
         else:
@@ -96,7 +103,7 @@ def _trainer(policy: Policy, task: Task, plan: Plan, epochs: _Epochs, folder: st
     )
     config._n_gpu = 1  # else it spreads over all that it sees
     kind = _fed(
-        getattr(trl, f"{task.trainer}Trainer"), policy, _Order(epochs.learner, batch), epochs.curves
+        getattr(trl, f"{task.trainer}Trainer"), policy, _Order(epochs.learner, batch), epochs.note
     )
     with policy.lent() as model:
         trainer = kind(
@@ -114,7 +121,7 @@ def _trainer(policy: Policy, task: Task, plan: Plan, epochs: _Epochs, folder: st
     return trainer
 
 
-def _fed(kind: Any, policy: Policy, order: _Order, curves: Curves) -> Any:
+def _fed(kind: Any, policy: Policy, order: _Order, note: Note) -> Any:
     class Fed(kind):  # type: ignore[misc]
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
             """The rows are ids already."""
@@ -137,7 +144,7 @@ def _fed(kind: Any, policy: Policy, order: _Order, curves: Curves) -> Any:
             loss = super().compute_loss(*args, **more)
             if not isfinite(loss.item()):
                 raise NotFinite(f"the loss is {loss.item()}")
-            note(curves, {"loss": loss.item()})
+            note({"loss": loss.item()})
             return loss
 
     return Fed

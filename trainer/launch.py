@@ -1,12 +1,17 @@
-"""A round in as many processes as its plan says: all of them end well, or all are ended."""
+"""A round in as many processes as its plan says: all of them end well, or all are ended.
+
+The first of them is watched: what it tells comes to the process that started it.
+"""
 
 import logging
 import pickle
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch.multiprocessing.spawn import (
@@ -19,27 +24,32 @@ from trainer.course import Places
 from trainer.device import within_share
 from trainer.endings import RoundFailed
 from trainer.plan import Plan
-from trainer.progress import progress
 from trainer.ranks import ALONE, Ranks, joined
 from trainer.run import Round, run_round
 from trainer.settings import Place
+from trainer.watched import UNWATCHED, Watch
 
 T = TypeVar("T")
 _GRACE_SECONDS = 5.0  # for the others to end, once one has failed
+_LOOK_SECONDS = 0.2  # at what the first has told
 
 
-def start(places: Places, parent: str, plan: Plan, here: Place | None = None) -> Round:
+def start(
+    places: Places, parent: str, plan: Plan, watch: Watch = UNWATCHED, here: Place | None = None
+) -> Round:
     """`here`: what torchrun made of this process, if it did."""
     work = partial(one_round, places, parent, plan)
     if here is not None:
         check(here, plan)
         with joined(here) as ranks:
-            return work(ranks)
+            return work(watch, ranks)
     if plan.nodes > 1:
         raise RoundFailed(
             f"nodes is {plan.nodes}; expected torchrun to start `python -m trainer --once` on each"
         )
-    return work(ALONE) if plan.processes == 1 else in_processes(plan.processes, work)
+    if plan.processes == 1:
+        return work(watch, ALONE)
+    return in_processes(plan.processes, work, watch)
 
 
 def check(here: Place, plan: Plan) -> None:
@@ -50,39 +60,59 @@ def check(here: Place, plan: Plan) -> None:
         )
 
 
-def one_round(places: Places, parent: str, plan: Plan, ranks: Ranks) -> Round:
+def one_round(places: Places, parent: str, plan: Plan, watch: Watch, ranks: Ranks) -> Round:
     torch.set_num_threads(plan.threads)
     parent = ranks.from_first(lambda: parent)  # each may have read another split
+    tell, note = watch if ranks.first else UNWATCHED
     with within_share(plan):
-        if not ranks.first:
-            return run_round(places, parent, plan, tell=lambda *_: None, ranks=ranks)
-        with progress() as tell:
-            return run_round(places, parent, plan, tell=tell, ranks=ranks)
+        return run_round(places, parent, plan, tell=tell, note=note, ranks=ranks)
 
 
-def in_processes(count: int, work: Callable[[Ranks], T]) -> T:
+def in_processes(count: int, work: Callable[[Watch, Ranks], T], watch: Watch = UNWATCHED) -> T:
     """What the first of them made of it; what one fails of, if one fails."""
     with TemporaryDirectory(prefix="thumbwheel-round-") as folder:
-        args = (Path(folder), count, work)
+        told: SimpleQueue[tuple[Any, ...]] = get_context("spawn").SimpleQueue()
+        args = (Path(folder), count, work, told)
         # Daemons: where this process is told to end, they end.
         started = start_processes(_one, args, count, join=False, daemon=True)  # type: ignore[no-untyped-call]
         try:
-            while not started.join(grace_period=_GRACE_SECONDS):
-                pass
+            while not started.join(_LOOK_SECONDS, _GRACE_SECONDS):
+                _hand_on(told, watch)
         except (ProcessExitedException, ProcessRaisedException) as error:
             raise _why(Path(folder), error) from None
+        finally:
+            _hand_on(told, watch)
         made: T = pickle.loads((Path(folder) / "made").read_bytes())
         return made
 
 
-def _one(rank: int, folder: Path, count: int, work: Callable[[Ranks], object]) -> None:
+def _through(told: "SimpleQueue[tuple[Any, ...]]") -> Watch:
+    return Watch(lambda *step: told.put(step), lambda values: told.put((values,)))
+
+
+def _hand_on(told: "SimpleQueue[tuple[Any, ...]]", watch: Watch) -> None:
+    while not told.empty():
+        match told.get():
+            case (values,):
+                watch.note(values)
+            case step, done, of:
+                watch.tell(step, done, of)
+
+
+def _one(
+    rank: int,
+    folder: Path,
+    count: int,
+    work: Callable[[Watch, Ranks], object],
+    told: "SimpleQueue[tuple[Any, ...]]",
+) -> None:
     logging.basicConfig(
         level=logging.WARNING if rank else logging.INFO,
         format="%(levelname)s %(name)s: %(message)s",
     )
     try:
         with joined(Place(rank, count, rank, count, f"file://{folder}/meet")) as ranks:
-            made = work(ranks)
+            made = work(_through(told), ranks)
     except Exception as error:
         (folder / f"failed-{rank}").write_bytes(pickle.dumps(error))
         raise

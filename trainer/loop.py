@@ -25,6 +25,7 @@ class Loop:
         self._rules, self._split, self._tally, self._newest = rules, split, tally, newest
         self._began = began  # stands in for the day of the newest adapter where there is none
         self.waiting = 0  # new lessons that no round has used
+        self.why = "nobody has looked yet"  # a round should start, or should not
 
     def look(self, now: datetime) -> Start | None:
         serving, newest = self._split.serving(), self._newest.manifest()
@@ -37,8 +38,8 @@ class Loop:
             new=self.waiting,
             waited_seconds=waited.total_seconds(),
         )
-        why = due(self._rules, standing)
-        return Start(serving.stable, why) if why else None
+        is_due, self.why = due(self._rules, standing)
+        return Start(serving.stable, self.why) if is_due else None
 
     def _may_be_tried(self, newest: Manifest, stable: str) -> bool:
         ours = newest.passed and newest.parent == stable

@@ -16,7 +16,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.course import Course
 from trainer.course import Places as Places
 from trainer.endings import Outcome, RoundFailed
-from trainer.fit import Fitted, Keep, Tell, fit
+from trainer.fit import Fitted, Keep, fit
 from trainer.fit_trl import fit_trl
 from trainer.gates import Measured, decide, scores
 from trainer.items import Items
@@ -31,6 +31,7 @@ from trainer.probes import Probes, prepare
 from trainer.ranks import ALONE, Ranks
 from trainer.reference import logged_as_computed
 from trainer.resume import choose, mark
+from trainer.watched import Note, Tell, Watch, unheard
 
 _OWN = ("torch", "transformers", "peft")
 _LIBRARIES = {"own": _OWN, "trl": (*_OWN, "trl")}
@@ -49,7 +50,13 @@ class _Outcome(NamedTuple):
 
 
 def run_round(
-    places: Places, parent: str, plan: Plan, *, tell: Tell, ranks: Ranks = ALONE
+    places: Places,
+    parent: str,
+    plan: Plan,
+    *,
+    tell: Tell,
+    note: Note = unheard,
+    ranks: Ranks = ALONE,
 ) -> Round:
     """One round on top of `parent`, the adapter that serves. Of several processes the first
     reads, keeps and publishes.
@@ -57,6 +64,7 @@ def run_round(
     began = time.monotonic()
     with ExitStack() as held:
         ranks.from_first(lambda: held.enter_context(only_one(places.state)))
+        tell("examples and model", 0, 1)
         probes, checkpoint = prepare(places.base, plan), Checkpoint(places.state)
         course, start = ranks.from_first(
             lambda: choose(places, parent, plan, checkpoint, probes.tokenize)
@@ -64,9 +72,10 @@ def run_round(
         if too_few := ways(plan).shortage(course.items, plan):
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan, ranks)
+        tell("examples and model", 1, 1)
         keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
         try:
-            outcome = _train(policy, course.items, probes, tell, start, keep)
+            outcome = _train(policy, course.items, probes, Watch(tell, note), start, keep)
             _check(policy)
         except RoundFailed:
             ranks.only_first(checkpoint.clear)()  # it would fail again
@@ -94,20 +103,26 @@ def _check(policy: Policy) -> None:
 
 
 def _train(
-    policy: Policy, items: Items[Any], probes: Probes, tell: Tell, start: State | None, keep: Keep
+    policy: Policy,
+    items: Items[Any],
+    probes: Probes,
+    watch: Watch,
+    start: State | None,
+    keep: Keep,
 ) -> _Outcome:
-    plan = probes.plan
+    plan, (tell, note) = probes.plan, watch
     new = [answer for item in items.train for answer in item.answers]
     trust, gap = logged_as_computed(policy, new, plan)
     tell("parent's log-probabilities", 0, 1)
     lessons = ways(plan).lessons(policy, [*items.train, *items.replay], plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
     if plan.backend == "trl":  # it keeps nothing to go on with
-        fitted = fit_trl(policy, lessons, plan, tell=tell)
+        fitted = fit_trl(policy, lessons, plan, tell=tell, note=note)
     else:
-        fitted = fit(policy, lessons, plan, tell=tell, start=start, keep=keep)
+        fitted = fit(policy, lessons, plan, tell=tell, note=note, start=start, keep=keep)
     tell("gates", 0, 1)
     measured = measure(policy, fitted, items, probes, trust=trust)
+    note({name: value for name, value in scores(measured) if name.startswith("held_out")})
     tell("gates", 1, 1)
     return _Outcome(fitted, measured, gap)
 

@@ -2,34 +2,47 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feedback.begin import Folder
 
+Tracker = Literal["tensorboard", "mlflow", "wandb"]
 
-class Settings(BaseSettings):
-    """`trainer_port` is read from THUMBWHEEL_TRAINER_PORT, and so on."""
+
+def _apart(said: object) -> object:
+    if not isinstance(said, str):
+        return said
+    return tuple(one.strip() for one in said.split(",") if one.strip())
+
+
+class ExportSettings(BaseSettings):
+    """What telling Prometheus takes. `trainer_state` is read from THUMBWHEEL_TRAINER_STATE."""
 
     model_config = SettingsConfigDict(env_prefix="THUMBWHEEL_", frozen=True)
 
+    trainer_state: Path = Path(".thumbwheel/trainer")
+    trainer_metrics_host: str = "127.0.0.1"
+    trainer_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9102
+
+
+class Settings(ExportSettings):
     log: str = "sqlite:///.thumbwheel/log.db"
     examples: Path = Path(".thumbwheel/examples")
     adapters: Folder = Path(".thumbwheel/adapters")
     model: Annotated[str, Field(min_length=1)]  # the base model: a folder, or a name in the cache
     name: Annotated[str, Field(min_length=1)] = "model"  # adapters are NAME-v1, NAME-v2 ...
-    trainer_state: Path = Path(".thumbwheel/trainer")
     trainer_plan: Path | None = None  # JSON with the plan's fields that differ from the defaults
-    trainer_min_examples: Annotated[int, Field(ge=1)] = (
-        200  # new lessons that start a round at once
-    )
+    # New lessons that start a round at once.
+    trainer_min_examples: Annotated[int, Field(ge=1)] = 200
     # After this time the plan's min_rows are enough.
     trainer_interval_seconds: Annotated[float, Field(gt=0)] = 6 * 3600.0
     trainer_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
     trainer_retry_seconds: Annotated[float, Field(gt=0)] = 30.0  # after what did not work
-    trainer_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 9102
+    # Where the curves of rounds go. No part of the plan: it changes nothing of what comes out.
+    trainer_report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_apart)] = ()
 
 
 class Place(NamedTuple):

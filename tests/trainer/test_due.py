@@ -22,4 +22,13 @@ READY = Standing(canary=None, untried=False, new=200, waited_seconds=10)
     ],
 )
 def test_when_a_round_starts(standing: Standing, starts: bool) -> None:
-    assert (due(RULES, standing) is not None) == starts
+    assert due(RULES, standing).is_due == starts
+
+
+def test_why_or_why_not_is_told() -> None:
+    assert due(RULES, READY).why == "200 new thumbs"
+    few = replace(READY, new=49)
+    assert due(RULES, few).why == "49 new thumbs; expected at least 50"
+    wait = replace(READY, new=60)
+    assert due(RULES, wait).why == ("60 new thumbs after 10 s; expected 200, or 50 after 3600 s")
+    assert due(RULES, replace(READY, canary="tiny-v2")).why == "tiny-v2 is on trial"

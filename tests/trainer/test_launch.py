@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from trainer.plan import Plan
 from trainer.ranks import Ranks
 from trainer.run import Round, run_round
 from trainer.settings import Place
+from trainer.watched import Watch
 
 pytestmark = pytest.mark.integration  # each process loads torch: ten seconds a round
 
@@ -61,9 +63,14 @@ def test_several_processes_learn_what_one_does(
     alone: Places, changes: dict[str, object], tmp_path: Path
 ) -> None:
     places = beside(alone, tmp_path)
-    ended = start(places, BASE, plan(**changes))
+    told = list[tuple[str, int, int]]()
+    noted = list[Mapping[str, float]]()
+    watch = Watch(lambda *step: told.append(step), noted.append)
+    ended = start(places, BASE, plan(**changes), watch)
     one, many = verify(alone.adapters, "tiny-v1"), verify(places.adapters, "tiny-v1")
     assert ended.manifest == many
+    assert told[-1] == ("gates", 1, 1)
+    assert tuple(values["loss"] for values in noted if "loss" in values) == many.curves["loss"]
     assert many.curves["loss"] == pytest.approx(one.curves["loss"], rel=1e-4)
     assert many.watermark == one.watermark
     assert many.scores["held_out_gap"] == pytest.approx(one.scores["held_out_gap"], rel=1e-3)
@@ -76,7 +83,7 @@ def test_several_processes_learn_what_one_does(
     assert read_lineage(places.adapters, "tiny-v1") == read_lineage(alone.adapters, "tiny-v1")
 
 
-def dies(ranks: Ranks, places: Places, how: str) -> Round:
+def dies(_: Watch, ranks: Ranks, places: Places, how: str) -> Round:
     """The second process stops in the middle of an epoch."""
     steps = 0
 
@@ -122,7 +129,7 @@ def test_what_the_first_fails_of_all_fail_of(alone: Places, tmp_path: Path) -> N
 def test_torchrun_and_the_plan_must_agree_on_how_many_there_are(places: Places) -> None:
     here = Place(rank=0, world=4, local_rank=0, local_world=2)
     with pytest.raises(RoundFailed, match=r"WORLD_SIZE is 4; .* 3 processes .* expected 3"):
-        start(places, BASE, plan(processes=3), here)
+        start(places, BASE, plan(processes=3), here=here)
 
 
 def test_several_nodes_are_torchruns_to_start(places: Places) -> None:

@@ -15,19 +15,19 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from feedback.begin import BAD_SETTINGS
 from feedback.log import Log, LogAway, open_log
+from tests.trainer.test_past import ended
 from tests.trainer.tiny import PLAN, example, rated_by_base, settle
 from trainer.__main__ import once, turn
 from trainer.adapters import load, verify
 from trainer.due import Rules
 from trainer.lock import only_one
 from trainer.loop import Loop
-from trainer.metrics import Metrics
 from trainer.newest import Newest
 from trainer.parent import Serving, SplitReader
+from trainer.record import Record
 from trainer.run import Places
 from trainer.settings import Settings
 from trainer.tally import Tally
@@ -68,8 +68,9 @@ def loop(settings: Settings, split: SplitReader) -> Loop:
     return Loop(rules, split, Tally(settings.examples), newest, began=datetime.now(UTC))
 
 
-def rounds(registry: CollectorRegistry, outcome: str) -> float | None:
-    return registry.get_sample_value("thumbwheel_trainer_rounds_total", {"outcome": outcome})
+@pytest.fixture
+def record(settings: Settings) -> Record:
+    return Record(settings.trainer_state)
 
 
 @pytest.mark.integration
@@ -137,29 +138,31 @@ def test_once_with_golden_prompts_that_cannot_be_read_ends_with_the_reason(
         once(settings, plan, SplitReader(log))
 
 
-def test_a_turn_without_news_goes_well(settings: Settings, log: Log) -> None:
-    registry = CollectorRegistry()
-    assert turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
-    assert registry.get_sample_value("thumbwheel_trainer_waiting_lessons") == 0
+def test_a_turn_without_news_goes_well(settings: Settings, log: Log, record: Record) -> None:
+    record.begin()
+    assert turn(settings, PLAN, loop(settings, SplitReader(log)), record)
+    assert record.seen().waiting == 0
 
 
 def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
-    settings: Settings, log: Log, caplog: pytest.LogCaptureFixture
+    settings: Settings, log: Log, record: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
+    record.begin()
     settle(settings.examples, [example(n) for n in range(96)], start=0, end=96)
     settle(settings.examples, [example(n, adapter="tiny-v7") for n in range(96)], start=96, end=192)
     log.append("split", "split", b'{"kind": "split", "v": 1, "revision": 1, "stable": "tiny-v7"}')
-    registry = CollectorRegistry()
-    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
-    assert rounds(registry, "failed") == 1
+    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), record)
+    assert record.seen().past.rounds == {"failed": 1}
     assert "'tiny-v7' is not published" in caplog.text
 
 
-def test_a_round_of_too_few_rows_may_come_again_later(settings: Settings, log: Log) -> None:
+def test_a_round_of_too_few_rows_may_come_again_later(
+    settings: Settings, log: Log, record: Record
+) -> None:
+    record.begin()
     settle(settings.examples, [example(n, user="ann") for n in range(96)], start=0, end=96)
-    registry = CollectorRegistry()
-    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), Metrics(registry))
-    assert rounds(registry, "too_few") == 1
+    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), record)
+    assert record.seen().past.rounds == {"too_few": 1}
 
 
 class Away(SplitReader):
@@ -168,20 +171,40 @@ class Away(SplitReader):
 
 
 def test_a_log_that_is_away_is_no_failed_round(
-    settings: Settings, log: Log, caplog: pytest.LogCaptureFixture
+    settings: Settings, log: Log, record: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = CollectorRegistry()
-    assert not turn(settings, PLAN, loop(settings, Away(log)), Metrics(registry))
-    assert rounds(registry, "failed") is None
+    assert not turn(settings, PLAN, loop(settings, Away(log)), record)
+    assert record.seen().past.rounds == {}
     assert "not now: nobody answers" in caplog.text
 
 
 def test_blank_publishes_v0_and_ends(places: Places) -> None:
     command = [sys.executable, "-m", "trainer", "--blank"]
-    ended = subprocess.run(command, env=environment(places), capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    assert "tiny-v0" in ended.stderr
+    blank = subprocess.run(command, env=environment(places), capture_output=True, text=True)
+    assert blank.returncode == 0, blank.stderr
+    assert "tiny-v0" in blank.stderr
     assert not verify(places.adapters, "tiny-v0").passed
+
+
+@pytest.mark.integration  # a process of its own
+def test_export_serves_what_rounds_left_without_a_model_or_torch(tmp_path: Path) -> None:
+    Record(tmp_path).ended(ended("too_few", 1))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = os.environ | {
+        "THUMBWHEEL_TRAINER_STATE": str(tmp_path),
+        "THUMBWHEEL_TRAINER_METRICS_PORT": str(port),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "trainer", "--export"], env=env)
+    try:
+        wait_for(port, 'rounds_total{outcome="too_few"} 1.0')
+        Record(tmp_path).ended(ended("too_few", 2))  # by another process, meanwhile
+        wait_for(port, 'rounds_total{outcome="too_few"} 2.0')
+        assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 @contextmanager

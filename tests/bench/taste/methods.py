@@ -1,7 +1,7 @@
 """Who learns from the same thumbs: our round, our SFT on liked answers alone, TRL's KTO."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -51,7 +51,7 @@ def ours(places: Places, parent: str, plan: Plan) -> Learned:
 def liked_only(places: Places, parent: str, plan: Plan) -> Learned:
     """SFT on the liked answers, the replayed ones too. No gates."""
     began = time.process_time()
-    course = read_course(places, parent, plan)
+    course = read_course(places, parent, plan, _tokenize)
     policy = load_policy(places.base, course.folder, plan)
     texts = [row.text for row in _lessons(course, plan) if row.liked]
     optimizer = torch.optim.AdamW(policy.parameters(), lr=plan.learning_rate, weight_decay=0.0)
@@ -79,7 +79,7 @@ def trl_kto(places: Places, parent: str, plan: Plan) -> Learned:
     from tests.bench.taste.trl import train  # takes seconds, and ours does without
 
     began = time.process_time()
-    course = read_course(places, parent, plan)
+    course = read_course(places, parent, plan, _tokenize)
     model = train(places, course.folder, _lessons(course, plan), plan)
     save: Callable[[Path], Any] = lambda folder: model.save_pretrained(  # noqa: E731
         folder, selected_adapters=["default"], save_embedding_layers=False
@@ -90,9 +90,13 @@ def trl_kto(places: Places, parent: str, plan: Plan) -> Learned:
 METHODS: dict[str, Method] = {"ours": ours, "SFT on thumbs-up": liked_only, "TRL's KTO": trl_kto}
 
 
+def _tokenize(text: str) -> Sequence[int]:
+    raise ValueError(f"a correction: {text!r}; expected thumbs alone")
+
+
 def _lessons(course: Course, plan: Plan) -> list[Row]:
     """What our own round learns from, in an order of its own."""
-    rows = [*course.rows.train, *course.rows.replay]
+    rows = [*course.items.train, *course.items.replay]
     return Random(plan.seed).sample(rows, len(rows))
 
 
@@ -108,8 +112,8 @@ def _published(
         created_at=datetime.now(UTC),
         plan=plan.model_dump(mode="json"),
         watermark=course.watermark,
-        dataset_digest=course.rows.digest,
-        counts=course.rows.counts,
+        dataset_digest=course.items.digest,
+        counts=course.items.counts,
         gates=(),
         kl={},
         curves={},
