@@ -161,7 +161,8 @@ def _all_at_once(
     groups = query.shape[1] // key.shape[1]
     q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))  # (T, H, D)
     if layout.looked_at is not None:
-        k, v = k[layout.looked_at], v[layout.looked_at]
+        # Not by k[…]: the gradient of that sorts, which took longer than all attention.
+        k, v = (tensor.index_select(0, layout.looked_at) for tensor in (k, v))
     # Torch 2.11 knows no enable_gqa here.
     k, v = (tensor.repeat_interleave(groups, 1) for tensor in (k, v))
     window_size = (-1, 0) if window is None else (window - 1, 0)

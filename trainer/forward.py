@@ -88,7 +88,7 @@ class Forward:
         head = self._model.get_output_embeddings()
         at = torch.tensor(row.predictors, device=hidden.device)
         targets = torch.tensor(row.targets, device=hidden.device)
-        return token_logprobs(hidden[at], head.weight, head.bias, targets)
+        return token_logprobs(hidden.index_select(0, at), head.weight, head.bias, targets)
 
     def _check(self) -> None:
         """Some models do more with their attention, logits or layers than is known here."""

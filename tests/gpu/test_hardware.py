@@ -56,7 +56,8 @@ def test_the_base_is_as_precise_as_the_plan_says_and_the_lora_learns_in_float32(
 
 def test_a_round_on_a_base_in_four_bit_publishes_two_files(places: Places) -> None:
     pytest.importorskip("bitsandbytes")
-    ended = start(places, BASE, plan(quantize="4bit"))
+    # Of 16 answers in four bit one may say nothing.
+    ended = start(places, BASE, plan(quantize="4bit", max_degenerate_gain=0.5))
     manifest = verify(places.adapters, "tiny-v1")
     assert ended.outcome == "published", ended.why
     assert manifest.curves["loss"][-1] < manifest.curves["loss"][0]
