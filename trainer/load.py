@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from trainer.device import device, dtype_of
 from trainer.endings import RoundFailed
+from trainer.low_rank import simplify
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.ranks import ALONE, Ranks
@@ -22,10 +23,8 @@ from trainer.ranks import ALONE, Ranks
 def load_policy(base: str, parent: Path | None, plan: Plan, ranks: Ranks = ALONE) -> Policy:
     """The parent on its base, ready to learn; without a parent a LoRA that changes nothing yet."""
     disable_progress_bar()  # the round has its own
-    # Of the LoRA's own products, which tensor cores then do: still finer than bfloat16.
-    finest = dtype_of(plan) == torch.float32
-    torch.set_float32_matmul_precision("highest" if finest else "high")
     model = _with_lora(_base(base, plan), parent, plan)
+    simplify(model)
     if plan.shard:
         _shard(model.get_base_model().get_decoder(), ranks.world)
         model.to(device())  # what is in no layer

@@ -19,7 +19,6 @@ pytestmark = [
 def test_packed_texts_are_scored_as_one_at_a_time(
     kind: str, texts: list[Text], dtype: torch.dtype
 ) -> None:
-    torch.set_float32_matmul_precision("highest")  # a round in bfloat16 lowers it
     model, forward = make(kind, on="cuda", dtype=dtype)
     near = 1e-4 if dtype is torch.float32 else 0.1
     packed, plain = forward.token_logprobs(texts), plainly(model, forward, texts)
