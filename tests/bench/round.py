@@ -18,7 +18,7 @@ from feedback.examples import Example
 from ops.demo.corpus import chats
 from ops.demo.stage import PLAN
 from ops.demo.teach import make_model, make_tokenizer
-from tests.bench.taste.methods import ours
+from tests.bench.taste.methods import learn
 from tests.bench.taste.users import token_logprobs
 from tests.trainer.tiny import example, settle
 from trainer.batch import Text
@@ -80,7 +80,7 @@ def show(root: Path, threads: int, plan: Plan) -> None:
     torch.set_num_threads(threads)
     own = root / f"{threads}"
     places = Places(str(root / "base"), "long", root / "examples", own / "adapters", own / "state")
-    learned = ours(places, BASE, plan.model_copy(update={"threads": threads}))
+    learned = learn(places, BASE, plan.model_copy(update={"threads": threads}))
     phases = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in learned.phases.items())
     took = f"{sum(learned.phases.values()):.1f} s, {learned.seconds:.1f} s of the processor"
     print(f"{threads} threads: {took} ({phases}); {learned.why}", flush=True)

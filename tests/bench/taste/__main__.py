@@ -17,7 +17,7 @@ from ops.demo.stage import PLAN
 from tests.bench.taste.bases import MIXES, taught
 from tests.bench.taste.course import Lap, Task, at_once, kept, read, read_words, run, write
 from tests.bench.taste.exam import Known, Marks, mark, sit
-from tests.bench.taste.methods import METHODS
+from tests.bench.taste.methods import METHODS, OURS
 from tests.bench.taste.spread import lines
 from trainer.load import load_policy
 from trainer.plan import Plan, read_plan
@@ -32,7 +32,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     disable_progress_bar()
     for mix, verdicts, method in product(asked.mixes, asked.verdicts, asked.methods):
-        plans = [fit_for(plan, verdicts, seed) for seed in asked.seeds]
+        plans = [fit_for(plan, method, verdicts, seed) for seed in asked.seeds]
         size = (verdicts, asked.rounds, asked.prompts)
         tasks = [
             Task(mix, seed, method, *size, plan)
@@ -41,10 +41,10 @@ def main() -> None:
         show(tasks, [done(task, asked.folder) for task in tasks])
 
 
-def fit_for(plan: Plan, verdicts: int, seed: int) -> Plan:
+def fit_for(plan: Plan, method: str, verdicts: int, seed: int) -> Plan:
     """Of 100 thumbs ten are held out: too few of each kind for a gate."""
     few = {"min_rows": verdicts // 2, "min_holdout": 0} if verdicts < 200 else {}
-    return plan.model_copy(update={"seed": seed} | few)
+    return Plan.model_validate(plan.model_dump() | METHODS[method] | few | {"seed": seed})
 
 
 def done(task: Task, folder: Path) -> list[Lap]:
@@ -118,7 +118,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--verdicts", type=int, nargs="+", default=[200], help="a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prompts", type=int, default=500, help="of the exam")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["ours"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[OURS])
     parser.add_argument("--mixes", nargs="+", choices=MIXES, default=["even"])
     parser.add_argument("--plan", type=Path, default=RECIPE, help=f"as the demo's, {PLAN}")
     parser.add_argument("--change", default="{}", help="JSON: what differs from the plan")

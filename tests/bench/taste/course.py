@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from feedback.events import BASE
 from tests.bench.taste.exam import Known, Marks, mark, sit
-from tests.bench.taste.methods import METHODS
+from tests.bench.taste.methods import learn
 from tests.bench.taste.users import rate
 from tests.trainer.tiny import settle
 from trainer.course import Places
@@ -60,7 +60,7 @@ def _round(
     first, count = number * task.verdicts, task.verdicts
     thumbs = rate(policy, words, adapter=stable, first=first, count=count, seed=task.seed)
     settle(places.examples, thumbs, start=first, end=first + count)
-    learned = METHODS[task.method](places, stable, task.plan)
+    learned = learn(places, stable, task.plan)
     stable = learned.adapter or stable
     policy = load_policy(places.base, _folder(places, stable), at_once(task.plan))
     marks = mark(policy, sit(policy, words, task.asked, task.seed), of_base)
@@ -86,7 +86,7 @@ def read_words(base: Path) -> Words:
 
 def kept(folder: Path, task: Task) -> Path:
     """Where the outcome of this task lies, or will."""
-    said = json.dumps([*task[:-1], task.plan.model_dump(mode="json")])
+    said = json.dumps([*task[:-1], task.plan.model_dump(mode="json", exclude_defaults=True)])
     digest = sha256(said.encode()).hexdigest()[:12]
     return folder / f"{task.mix}-{task.seed}-{task.method}-{task.verdicts}-{digest}.json"
 
