@@ -44,7 +44,7 @@ def main() -> None:
 def fit_for(plan: Plan, method: str, verdicts: int, seed: int) -> Plan:
     """Of 100 thumbs ten are held out: too few of each kind for a gate."""
     few = {"min_rows": verdicts // 2, "min_holdout": 0} if verdicts < 200 else {}
-    return Plan.model_validate(plan.model_dump() | METHODS[method] | few | {"seed": seed})
+    return Plan.model_validate(plan.model_dump() | few | METHODS[method] | {"seed": seed})
 
 
 def done(task: Task, folder: Path) -> list[Lap]:

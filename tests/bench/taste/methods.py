@@ -9,9 +9,11 @@ from trainer.plan import Plan
 from trainer.run import run_round
 
 OURS = "ours"
+# Of thumbs, SFT learns from the liked ones alone: they may be few.
+_SFT = {"method": "sft", "epochs": 5, "beta": 0.1, "sft_weight": 1.0, "min_rows": 16}
 METHODS: dict[str, dict[str, Any]] = {
     OURS: {},
-    "SFT on thumbs-up": {"method": "sft", "epochs": 5, "beta": 0.1, "sft_weight": 1.0},
+    "SFT on thumbs-up": _SFT,
     # As it ships: no SFT beside KTO, and each thumb counts one.
     "TRL's KTO": {"backend": "trl", "sft_weight": 0.0, "balance": "none"},
 }
