@@ -12,7 +12,7 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.record.util import decode_varint
 
-from feedback.log import Position, Record
+from feedback.topics import Position, Record
 
 _FORMAT = 2
 

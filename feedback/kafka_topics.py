@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from feedback.kafka_url import MAX_REQUEST_BYTES, Cluster
-from feedback.log import TOPICS, Topic
+from feedback.topics import TOPICS, Topic
 
 # A record must be on more than one broker before it is said to be on the log, or one that burns
 # takes it along. Kafka's own default is one.

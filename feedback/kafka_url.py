@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from feedback.events import first_complaint
-from feedback.log import MAX_RECORD_BYTES
+from feedback.topics import MAX_RECORD_BYTES
 
 MAX_REQUEST_BYTES = MAX_RECORD_BYTES + 10_000  # with what Kafka puts around a record
 EXPECTED = (

@@ -7,58 +7,51 @@ their positions with their own results, so that nothing is repeated or skipped w
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-# Of one record. Larger ones hold up the others, and brokers refuse them.
+from feedback.topics import (
+    COMPLETIONS,
+    DEADLETTER,
+    FORGETS,
+    MAX_RECORD_BYTES,
+    READ_BYTES,
+    ROLLOUTS,
+    SCORES,
+    SPLIT,
+    TOPICS,
+    VERDICTS,
+    LogAway,
+    Position,
+    Record,
+    RecordTooLarge,
+    Topic,
+)
+
+__all__ = [
+    "COMPLETIONS",
+    "DEADLETTER",
+    "FORGETS",
+    "MAX_RECORD_BYTES",
+    "READ_BYTES",
+    "ROLLOUTS",
+    "SCORES",
+    "SPLIT",
+    "TOPICS",
+    "VERDICTS",
+    "Log",
+    "LogAway",
+    "Position",
+    "Record",
+    "RecordTooLarge",
+    "Topic",
+    "follow",
+    "open_log",
+    "read_all",
+    "read_on",
+]
+
 WAIT_SECONDS = 0.05  # for more, at one time: who follows looks around so often
-MAX_RECORD_BYTES = 8_000_000
-# Of what one read returns, but for its last record.
-READ_BYTES = 32_000_000
-
-
-@dataclass(frozen=True)
-class Topic:
-    """`partitioned`: by key, for many workers. `kept`: for ever, as all of it is read again."""
-
-    name: str
-    partitioned: bool = False
-    kept: bool = False
-
-
-COMPLETIONS = Topic("completions", partitioned=True)
-VERDICTS = Topic("verdicts", partitioned=True)
-SPLIT = Topic("split", kept=True)
-ROLLOUTS = Topic("rollouts", kept=True)
-FORGETS = Topic("forgets", kept=True)
-SCORES = Topic("scores")
-DEADLETTER = Topic("deadletter")
-_ALL = (COMPLETIONS, VERDICTS, FORGETS, SPLIT, ROLLOUTS, SCORES, DEADLETTER)
-TOPICS = {t.name: t for t in _ALL}
-
-
-class Position(NamedTuple):
-    partition: int
-    offset: int
-
-
-class Record(NamedTuple):
-    position: Position
-    key: str
-    value: bytes
-
-
-class LogAway(Exception):
-    """The log cannot be reached, or cannot store, at the moment."""
-
-
-class RecordTooLarge(ValueError):
-    """No log takes this record, today or later."""
-
-    def __init__(self, topic: str, size: int) -> None:
-        expected = f"expected at most {MAX_RECORD_BYTES:,}"
-        super().__init__(f"a record of {topic} has {size:,} bytes; {expected}")
 
 
 class Log(Protocol):
@@ -115,15 +108,6 @@ def _read_sqlite_url(url: str) -> tuple[Path, float | None]:
             "?retention_days=30 may follow, or kafka://HOST:PORT"
         )
     return Path(path), float(days[1]) if days else None
-
-
-def checked(topic: str, value: bytes = b"") -> str:
-    """The topic, where there is such a one and it can take this record."""
-    if topic not in TOPICS:
-        raise ValueError(f"topic is {topic!r}; expected one of {', '.join(TOPICS)}")
-    if len(value) > MAX_RECORD_BYTES:
-        raise RecordTooLarge(topic, len(value))
-    return topic
 
 
 def follow(log: Log, topic: str, look_seconds: float = 5.0) -> Iterator[Record | None]:

@@ -18,7 +18,7 @@ from kafka.errors import (
 from feedback.kafka_records import fetch_ahead, unpack_quickly
 from feedback.kafka_topics import Topics
 from feedback.kafka_url import MAX_REQUEST_BYTES, Cluster
-from feedback.log import (
+from feedback.topics import (
     MAX_RECORD_BYTES,
     READ_BYTES,
     LogAway,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep, time
 
-from feedback.log import READ_BYTES, TOPICS, LogAway, Position, Record, checked
+from feedback.topics import READ_BYTES, TOPICS, LogAway, Position, Record, checked
 
 BUSY_TIMEOUT_SECONDS = 10.0
 _TABLES = """

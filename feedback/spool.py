@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feedback.disk import sync
-from feedback.log import Log, LogAway, RecordTooLarge, checked
+from feedback.log import Log, LogAway, RecordTooLarge
 from feedback.spool_file import Item, SpoolFile, decode, encode, locked
+from feedback.topics import checked
 
 _log = logging.getLogger(__name__)
 
