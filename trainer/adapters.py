@@ -82,6 +82,7 @@ def claim_name(store: Path, name: str) -> Path:
         folder.mkdir(parents=True)
     except FileExistsError as error:
         raise NameTaken(f"{name} is in {store} already; a name is never used twice") from error
+    sync(store)
     return folder
 
 

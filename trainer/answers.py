@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-
-class NotFinite(ValueError):
-    """A number is not one; the message says which. What was learned since is worth nothing."""
+from trainer.endings import NotFinite
 
 
 @dataclass(frozen=True)

@@ -25,3 +25,7 @@ CODES_TOLD = """\
 
 class RoundFailed(Exception):
     """Nothing can be published; the message says why."""
+
+
+class NotFinite(RoundFailed, ValueError):
+    """A number is not one; the message says which. What was learned since is worth nothing."""

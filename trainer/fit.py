@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from trainer.answers import NotFinite
-from trainer.endings import RoundFailed
-from trainer.kl import upper, within
-from trainer.learner import Drift, Learner, State
+from trainer.endings import NotFinite, RoundFailed
+from trainer.kl import Drift, upper, within
+from trainer.learner import Learner, State
 from trainer.lessons import Lessons
 from trainer.plan import Plan
 from trainer.policy import Policy

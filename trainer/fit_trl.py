@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
-from trainer.answers import NotFinite
+from trainer.endings import NotFinite
 from trainer.fit import Curves, Fitted, Tell, frozen, over_budget, remember, unsound
 from trainer.learner import Learner
 from trainer.lessons import Lessons
@@ -81,10 +81,10 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
 
 
 class _Order(Sampler[int]):
-    """Row by row the batches that our own loop would take."""
+    """Row by row as our own loop would take them."""
 
-    def __init__(self, learner: Learner, batch: int) -> None:
-        self._learner, self._rows = learner, learner.steps * batch
+    def __init__(self, learner: Learner, rows: int) -> None:
+        self._learner, self._rows = learner, rows
 
     def __iter__(self) -> Iterator[int]:
         return chain.from_iterable(self._learner.batches())
@@ -102,9 +102,8 @@ def _trainer(policy: Policy, task: Task, plan: Plan, epochs: _Epochs, folder: st
         folder, **_settings(policy, plan, batch), **task.dials
     )
     config._n_gpu = 1  # else it spreads over all that it sees
-    kind = _fed(
-        getattr(trl, f"{task.trainer}Trainer"), policy, _Order(epochs.learner, batch), epochs.note
-    )
+    order = _Order(epochs.learner, len(task.rows))
+    kind = _fed(getattr(trl, f"{task.trainer}Trainer"), policy, order, epochs.note)
     with policy.lent() as model:
         trainer = kind(
             model,

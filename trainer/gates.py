@@ -11,7 +11,7 @@ from trainer.adapters import Estimate, GateResult
 from trainer.behaviour import Behaviour, behaviour_gates, behaviour_scores
 from trainer.golden_gates import GoldenMeasured, golden_gates, golden_scores
 from trainer.held_out import HeldOut, held_out_gates, held_out_scores
-from trainer.kl import upper, within
+from trainer.kl import Drift, upper, within
 from trainer.plan import Plan
 
 
@@ -19,8 +19,7 @@ from trainer.plan import Plan
 class Measured:
     kept_epochs: int
     stopped: str | None
-    kl_parent: Estimate
-    kl_base: Estimate
+    drift: Drift
     candidate: Behaviour
     parent: Behaviour
     held_out: HeldOut
@@ -30,8 +29,8 @@ class Measured:
 def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
     return (
         _learned(measured),
-        _budget("kl_parent", measured.kl_parent, plan.kl_budget_parent),
-        _budget("kl_base", measured.kl_base, plan.kl_budget_base),
+        _budget("kl_parent", measured.drift.kl_parent, plan.kl_budget_parent),
+        _budget("kl_base", measured.drift.kl_base, plan.kl_budget_base),
         *behaviour_gates(measured.candidate, measured.parent, plan),
         *held_out_gates(measured.held_out, plan),
         *(golden_gates(measured.golden, plan) if measured.golden else ()),
@@ -52,6 +51,8 @@ def _budget(name: str, kl: Estimate, budget: float) -> GateResult:
 
 
 def scores(measured: Measured) -> Iterator[tuple[str, float]]:
+    others = ("kl_parent_k2", "kl_parent_k3", "kl_base_k2", "kl_base_k3")
+    yield from ((name, getattr(measured.drift, name).value) for name in others)
     yield from behaviour_scores(measured.candidate, measured.parent)
     yield from held_out_scores(measured.held_out)
     if measured.golden:

@@ -4,10 +4,12 @@ In nats an answer: an argument holds the log-probability of each sampled answer,
 """
 
 from collections.abc import Sequence
-from math import expm1, sqrt
+from math import expm1, isfinite, sqrt
 from statistics import fmean, stdev
+from typing import NamedTuple
 
 from trainer.adapters import Estimate
+from trainer.endings import NotFinite
 
 # One-sided 95 %: a budget holds only where even the unlucky end of the estimate is inside it.
 _Z95 = 1.645
@@ -16,6 +18,22 @@ _Z95 = 1.645
 _MOST_LOG_RATIO = 5.0
 # Ziegler 2019 (0.2, times 0.1 a batch); here once an epoch, so all of it.
 _MOST_ADAPTED = 0.2
+
+
+class Drift(NamedTuple):
+    """How far the policy is, by three estimators; each name is a curve's."""
+
+    kl_parent: Estimate
+    kl_parent_k2: Estimate
+    kl_parent_k3: Estimate
+    kl_base: Estimate
+    kl_base_k2: Estimate
+    kl_base_k3: Estimate
+
+
+def drift_of(policy: Sequence[float], parent: Sequence[float], base: Sequence[float]) -> Drift:
+    """Of the policy's own answers."""
+    return Drift(*(how(policy, other) for other in (parent, base) for how in (k1, k2, k3)))
 
 
 def k1(policy: Sequence[float], reference: Sequence[float]) -> Estimate:
@@ -41,6 +59,8 @@ def adapted(weight: float, kl: float, target: float) -> float:
 
 def mean_of(values: Sequence[float]) -> Estimate:
     """Mean and standard error. Of fewer than two values the error is not known: mind `n`."""
+    if strange := [value for value in values if not isfinite(value)]:
+        raise NotFinite(f"what an answer gained is {strange[0]}; expected a finite number")
     if len(values) < 2:
         return Estimate(value=fmean(values) if values else 0.0, stderr=0.0, n=len(values))
     return Estimate(value=fmean(values), stderr=stdev(values) / sqrt(len(values)), n=len(values))

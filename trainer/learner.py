@@ -4,6 +4,7 @@ Knows no budgets, and of the method only its lessons.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from math import isfinite
 from random import Random
 from typing import Any, NamedTuple
@@ -14,23 +15,13 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from trainer.adapters import Estimate
-from trainer.answers import NotFinite
 from trainer.batch import Text
-from trainer.kl import adapted, k1, k2, k3
+from trainer.endings import NotFinite
+from trainer.kl import Drift, adapted, drift_of
 from trainer.lessons import Lessons
 from trainer.losses import drift
 from trainer.plan import Plan
 from trainer.policy import Policy, Weights
-
-
-class Drift(NamedTuple):
-    """How far the policy is, by its own fresh answers; each name is a curve's."""
-
-    kl_parent: Estimate
-    kl_parent_k2: Estimate
-    kl_parent_k3: Estimate
-    kl_base: Estimate
 
 
 class State(NamedTuple):
@@ -54,8 +45,7 @@ class Learner:
         ramp = max(plan.warmup_steps, 1)
         self.warm_up = LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / ramp))
         self.kl_weight = plan.kl_weight
-        # The incomplete last batch is left out; the next epoch mixes anew.
-        self.steps = max(len(lessons) // plan.batch_size, 1)
+        self.steps = -(-len(lessons) // plan.batch_size)
 
     def state(self, epochs: int, curves: dict[str, list[float]]) -> State:
         return State(
@@ -78,9 +68,11 @@ class Learner:
         torch.set_rng_state(state.torch_random)
 
     def batches(self) -> Iterator[list[int]]:
-        order = self._random.sample(range(len(self._lessons)), len(self._lessons))
-        size = self._plan.batch_size
-        return (order[at * size : (at + 1) * size] for at in range(self.steps))
+        """Every lesson once, in batches of almost one size: a short last one would weigh more."""
+        count = len(self._lessons)
+        order = self._random.sample(range(count), count)
+        edges = [at * count // self.steps for at in range(self.steps + 1)]
+        return (order[start:end] for start, end in pairwise(edges))
 
     def step(self, picked: list[int]) -> dict[str, float]:
         loss, shown = self._losses(picked)
@@ -105,7 +97,7 @@ class Learner:
         own = self._policy.logprobs(fresh).tolist()
         parent = self._policy.logprobs(fresh, "parent").tolist()
         base = self._policy.logprobs(fresh, "base").tolist()
-        return Drift(k1(own, parent), k2(own, parent), k3(own, parent), k1(own, base))
+        return drift_of(own, parent, base)
 
     def adapt(self, kl: float) -> None:
         self.kl_weight = adapted(self.kl_weight, kl, self._plan.kl_target)

@@ -12,10 +12,10 @@ from trainer.fit import Fitted
 from trainer.gates import Measured
 from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.items import Item, Items
-from trainer.kl import k1
+from trainer.kl import drift_of
 from trainer.methods import KINDS
 from trainer.plan import Plan
-from trainer.policy import Policy, Sampled
+from trainer.policy import Policy, Sampled, Who
 from trainer.probes import Probes, hear
 from trainer.reference import parent_logprobs
 from trainer.words import Words
@@ -27,12 +27,12 @@ def measure(
     plan = probes.plan
     prompts = _prompts(items, plan)
     fresh = policy.sample(prompts, plan.seed)
-    own = policy.logprobs(fresh.texts).tolist()
+    whose: tuple[Who, ...] = ("policy", "parent", "base")
+    own, parent, base = (policy.logprobs(fresh.texts, who).tolist() for who in whose)
     return Measured(
         kept_epochs=fitted.kept_epochs,
         stopped=fitted.stopped,
-        kl_parent=k1(own, policy.logprobs(fresh.texts, "parent").tolist()),
-        kl_base=k1(own, policy.logprobs(fresh.texts, "base").tolist()),
+        drift=drift_of(own, parent, base),
         candidate=_behaviour(fresh, probes.words),
         parent=_behaviour(policy.sample(prompts, plan.seed, "parent"), probes.words),
         held_out=_held_out(policy, items.holdout, plan, trust=trust),

@@ -95,8 +95,8 @@ class Plan(BaseModel):
     batch_size: Annotated[int, Field(ge=2)] = 16
     warmup_steps: Annotated[int, Field(ge=0)] = 5
     clip: Positive = 1.0
-    # Texts stand side by side in rows of at most so many tokens: what all layers compute of a row is
-    # held at once. On a CPU no matter of speed: from 1,024 on a tiny model was as fast. On a GPU
+    # Texts stand side by side in rows of at most so many tokens: what all layers compute of a row
+    # is held at once. On a CPU no matter of speed: from 1,024 on a tiny model was as fast. On a GPU
     # larger than the model one row took half the time of two: raise it as far as the memory goes.
     packed_tokens: Count = 8192
     # Keep only what goes into each layer, and compute the layer again for its gradient: a step

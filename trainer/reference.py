@@ -6,6 +6,7 @@ parent, the reference is free. Elsewhere, one forward pass finds it.
 
 import logging
 from collections.abc import Sequence
+from math import nan
 from random import Random
 
 import torch
@@ -35,6 +36,8 @@ def logged_as_computed(policy: Policy, answers: Sequence[Logged], plan: Plan) ->
     The adapter that the log names might not be the one that answered.
     """
     checked = [one for one in answers if one.logprobs]
+    if not checked:
+        return False, nan  # not measured is not trusted
     checked = Random(plan.seed).sample(checked, min(_CHECKED_ANSWERS, len(checked)))
     gap = _worst_gap(policy, checked)
     if gap > plan.max_logprob_gap:
@@ -45,8 +48,6 @@ def logged_as_computed(policy: Policy, answers: Sequence[Logged], plan: Plan) ->
 @torch.no_grad()
 def _worst_gap(policy: Policy, answers: Sequence[Logged]) -> float:
     """Called before training only: the policy is still its parent."""
-    if not answers:
-        return 0.0
     computed = policy.token_logprobs([one.text for one in answers])  # (B, A)
     logged = torch.zeros_like(computed)
     for line, one in zip(logged, answers, strict=True):

@@ -77,8 +77,8 @@ def run_round(
         try:
             outcome = _train(policy, course.items, probes, Watch(tell, note), start, keep)
             _check(policy)
-        except RoundFailed:
-            ranks.only_first(checkpoint.clear)()  # it would fail again
+        except Exception:
+            ranks.only_first(checkpoint.clear)()  # it would fail again: a kill is no exception
             raise
         saved = partial(_published, places, plan, course, outcome, policy)
         manifest = ranks.from_first(lambda: saved(began))
@@ -140,7 +140,7 @@ def _manifest(name: str, places: Places, plan: Plan, course: Course, outcome: _O
         dataset_digest=course.items.digest,
         counts=course.items.counts,
         gates=decide(measured, plan),
-        kl={"parent": measured.kl_parent, "base": measured.kl_base},
+        kl={"parent": measured.drift.kl_parent, "base": measured.drift.kl_base},
         curves=outcome.fitted.curves,
         scores={name: value for name, value in told.items() if isfinite(value)},
         libraries={package: version(package) for package in _LIBRARIES[plan.backend]},

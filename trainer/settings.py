@@ -33,7 +33,8 @@ class Settings(ExportSettings):
     examples: Path = Path(".thumbwheel/examples")
     adapters: Folder = Path(".thumbwheel/adapters")
     model: Annotated[str, Field(min_length=1)]  # the base model: a folder, or a name in the cache
-    name: Annotated[str, Field(min_length=1)] = "model"  # adapters are NAME-v1, NAME-v2 ...
+    # Adapters are NAME-v1, NAME-v2 ...
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "model"
     trainer_plan: Path | None = None  # JSON with the plan's fields that differ from the defaults
     # New lessons that start a round at once.
     trainer_min_examples: Annotated[int, Field(ge=1)] = 200

@@ -73,6 +73,12 @@ def divide(own: list[Source], rest: list[Source], plan: Plan, dropped: Counter[s
     return Parts(train, replay, own_held + rest_held)
 
 
+def is_held_out(example: Example, plan: Plan) -> bool:
+    """By who asked, and by who judged: a correction is that one's own text."""
+    people = (example.user, example.rater)
+    return any(held_out(one, plan.holdout_percent) for one in people)
+
+
 def held_out(user: str, percent: float) -> bool:
     """The same answer for a user in every round, so that no test ever saw its own data."""
     hashed = blake2b(f"holdout:{user}".encode(), digest_size=8).digest()
@@ -120,7 +126,7 @@ def _fault(example: Example, plan: Plan, newest: datetime) -> str | None:
 
 
 def _by_user(sources: list[Source], plan: Plan) -> tuple[list[Source], list[Source]]:
-    held = [any(held_out(one.user, plan.holdout_percent) for one in source) for source in sources]
+    held = [any(is_held_out(one, plan) for one in source) for source in sources]
     return (
         [source for source, out in zip(sources, held, strict=True) if not out],
         [source for source, out in zip(sources, held, strict=True) if out],

@@ -8,6 +8,7 @@ from trainer.gates import Measured, decide, scores
 from trainer.golden import Golden
 from trainer.golden_gates import GoldenMeasured, Heard
 from trainer.held_out import HeldOut, Orders, Thumbs
+from trainer.kl import Drift
 from trainer.plan import Plan
 
 PLAN = Plan(kl_budget_parent=3, kl_budget_base=10, min_holdout=3)
@@ -19,12 +20,19 @@ GOLDEN = GoldenMeasured(
     candidate=Heard({"sky": "It is blue."}, None),
     parent=Heard({"sky": "Blue? It is blue."}, None),
 )
+NEAR, FAR = (Estimate(value=value, stderr=0.2, n=96) for value in (1.0, 99.0))
+
+
+def drift(kl_parent: Estimate = NEAR, kl_base: Estimate = NEAR) -> Drift:
+    """Only k1 has a budget."""
+    return Drift(kl_parent, FAR, FAR, kl_base, FAR, FAR)
+
+
 HELD = Thumbs([1.0, 2.0, 0.5, 1.5], [-1.0, 0.0, -2.0])
 GOOD = Measured(
     kept_epochs=2,
     stopped=None,
-    kl_parent=Estimate(value=1.0, stderr=0.2, n=96),
-    kl_base=Estimate(value=2.0, stderr=0.2, n=96),
+    drift=drift(),
     candidate=replace(SOUND, end_rate=0.97, length=20.0),
     parent=SOUND,
     held_out=HELD,
@@ -59,10 +67,10 @@ def test_a_good_candidate_passes_every_gate() -> None:
     ("candidate", "gate"),
     [
         (replace(GOOD, kept_epochs=0, stopped="epoch 1 reached 6 nats"), "learned"),
-        (replace(GOOD, kl_parent=Estimate(value=3.1, stderr=0.1, n=96)), "kl_parent"),
-        (replace(GOOD, kl_parent=Estimate(value=2.5, stderr=1.0, n=4)), "kl_parent"),
-        (replace(GOOD, kl_parent=UNMEASURED), "kl_parent"),
-        (replace(GOOD, kl_base=Estimate(value=11.0, stderr=0.1, n=96)), "kl_base"),
+        (replace(GOOD, drift=drift(kl_parent=Estimate(value=3.1, stderr=0.1, n=96))), "kl_parent"),
+        (replace(GOOD, drift=drift(kl_parent=Estimate(value=2.5, stderr=1.0, n=4))), "kl_parent"),
+        (replace(GOOD, drift=drift(kl_parent=UNMEASURED)), "kl_parent"),
+        (replace(GOOD, drift=drift(kl_base=Estimate(value=11.0, stderr=0.1, n=96))), "kl_base"),
         (replace(GOOD, candidate=replace(SOUND, end_rate=0.94)), "end_of_text"),
         (replace(GOOD, candidate=replace(SOUND, length=14.0)), "length"),
         (replace(GOOD, candidate=replace(SOUND, length=61.0)), "length"),

@@ -1,11 +1,12 @@
-from math import e, log, sqrt
+from math import e, exp, inf, log, nan, sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.adapters import Estimate
-from trainer.kl import adapted, k1, k2, k3, mean_of, upper, within
+from trainer.endings import NotFinite
+from trainer.kl import adapted, drift_of, k1, k2, k3, mean_of, upper, within
 
 logprobs = st.lists(st.floats(-20, 0), min_size=2, max_size=20)
 
@@ -91,3 +92,17 @@ def test_what_was_not_measured_is_not_within_a_budget(values: list[float]) -> No
 def test_the_error_shrinks_with_the_root_of_the_samples() -> None:
     few, many = mean_of([0.0, 1.0] * 50), mean_of([0.0, 1.0] * 5000)
     assert few.stderr / many.stderr == pytest.approx(sqrt(100), rel=0.01)
+
+
+@pytest.mark.parametrize("strange", [nan, inf, -inf])
+def test_a_gain_that_is_no_number_is_named(strange: float) -> None:
+    for kl in (k1, k2):
+        with pytest.raises(NotFinite, match="what an answer gained is"):
+            kl([strange, 1.0], [0.0, 0.0])
+
+
+def test_a_drift_is_told_by_each_estimator_to_each_reference() -> None:
+    drift = drift_of([0.0, 0.0], [-1.0, -1.0], [-2.0, -2.0])
+    assert (drift.kl_parent.value, drift.kl_base.value) == (1.0, 2.0)
+    assert (drift.kl_parent_k2.value, drift.kl_base_k2.value) == (0.5, 2.0)
+    assert drift.kl_base_k3.value == pytest.approx(exp(-2.0) - 1 + 2)

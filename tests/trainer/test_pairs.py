@@ -302,7 +302,7 @@ def test_every_example_is_counted_once(
     made = pairs(said[: len(fresh)], said[len(fresh) :], plan)
     shortened = made.counts.pop("shortened", 0)
     assert sum(made.counts.values()) == len(said)
-    users = {one.completion_id: one.user for one in said}
+    people = {one.completion_id: (one.user, one.rater) for one in said}
     for part in ("train", "replay", "holdout"):
         found: list[Pair] = getattr(made, part)
         assert made.counts[part] == sum(1 + (pair.origin == "thumbs") for pair in found)
@@ -312,6 +312,7 @@ def test_every_example_is_counted_once(
             assert pair.chosen.text != pair.rejected.text
             assert pair.chosen.text.prompt_ids == pair.rejected.text.prompt_ids != ()
             assert all(len(side.text.prompt_ids + side.text.answer_ids) <= 9 for side in both)
-            asked = {users[side.completion_id.partition(".")[0]] for side in both if side.user}
-            assert asked == ({HELD} if part == "holdout" else {FREE})
+            theirs = [people[side.completion_id.partition(".")[0]] for side in both]
+            held = [any(held_out(one, plan.holdout_percent) for one in some) for some in theirs]
+            assert held == [part == "holdout"] * 2
     assert shortened <= 0  # they are among the used

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import isnan
 
 import pytest
 import torch
@@ -48,3 +49,11 @@ def test_a_log_of_another_adapter_is_not_trusted(
     computed = parent_logprobs(policy, false, trust=trust)
     true = torch.tensor([sum(row.logprobs or ()) for row in rows(policy)])
     assert torch.allclose(computed, true, atol=1e-4)
+
+
+def test_a_log_that_was_not_checked_is_not_trusted(policy: Policy) -> None:
+    trust, gap = logged_as_computed(
+        policy, [replace(row, logprobs=None) for row in rows(policy)], PLAN
+    )
+    assert not trust
+    assert isnan(gap)

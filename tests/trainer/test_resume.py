@@ -144,3 +144,17 @@ def test_a_round_that_failed_leaves_no_state(
     with pytest.raises(RoundFailed):
         run_round(dying, BASE, LONG, tell=quiet)
     assert not (dying.state / "round.pt").exists()
+
+
+def test_a_round_that_an_error_ended_leaves_no_state_either(
+    dying: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    die(dying, "gates")
+
+    def fails(policy: Policy) -> bool:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Policy, "is_finite", fails)
+    with pytest.raises(MemoryError):
+        run_round(dying, BASE, LONG, tell=quiet)
+    assert not (dying.state / "round.pt").exists()

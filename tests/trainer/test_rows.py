@@ -89,6 +89,12 @@ def test_a_held_out_user_is_in_no_training() -> None:
     assert learned and tested and not learned & tested
 
 
+def test_what_a_held_out_user_judged_is_in_no_training_whoever_asked() -> None:
+    out = next(f"user {at}" for at in range(1000) if held_out(f"user {at}", PLAN.holdout_percent))
+    made = rows([example(at, rater=out) for at in range(100)], plan=PLAN)
+    assert not made.train and made.holdout
+
+
 def test_about_as_many_users_are_held_out_as_asked() -> None:
     share = sum(held_out(f"user {number}", 10.0) for number in range(10_000)) / 10_000
     assert share == pytest.approx(0.10, abs=0.01)

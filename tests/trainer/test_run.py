@@ -155,7 +155,7 @@ def test_broken_golden_prompts_end_a_round_before_it_trains(after_first: Places)
     plan = golden(after_first, '{"id": "egg", "prompt": "how", "refuse": true}')
     with pytest.raises(BadGolden, match=r"golden\.jsonl', line 1: refuse: Extra inputs"):
         run_round(after_first, BASE, plan, tell=lambda step, done, of: told.append(step))
-    assert told == []
+    assert told == ["examples and model"]
     assert [made.name for made in published(after_first.adapters)] == ["tiny-v1"]
 
 

@@ -19,3 +19,12 @@ def test_without_a_base_model_there_are_no_settings(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("THUMBWHEEL_MODEL", raising=False)
     with pytest.raises(ValidationError, match="model"):
         Settings()
+
+
+def test_a_name_that_no_adapter_can_have_is_told_before_anything_is_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("THUMBWHEEL_MODEL", "/models/small")
+    monkeypatch.setenv("THUMBWHEEL_NAME", "my model")
+    with pytest.raises(ValidationError, match="name"):
+        Settings()
