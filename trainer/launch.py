@@ -5,9 +5,10 @@ The first of them is watched: what it tells comes to the process that started it
 
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,7 +74,7 @@ def in_processes(count: int, work: Callable[[Watch, Ranks], T], watch: Watch = U
     with TemporaryDirectory(prefix="thumbwheel-round-") as folder:
         told: SimpleQueue[tuple[Any, ...]] = get_context("spawn").SimpleQueue()
         args = (Path(folder), count, work, told)
-        # Daemons: where this process is told to end, they end.
+        # Daemons: where this process ends while they start, they end.
         started = start_processes(_one, args, count, join=False, daemon=True)  # type: ignore[no-untyped-call]
         try:
             while not started.join(_LOOK_SECONDS, _GRACE_SECONDS):
@@ -81,9 +82,17 @@ def in_processes(count: int, work: Callable[[Watch, Ranks], T], watch: Watch = U
         except (ProcessExitedException, ProcessRaisedException) as error:
             raise _why(Path(folder), error) from None
         finally:
+            _end(started.processes)
             _hand_on(told, watch)
         made: T = pickle.loads((Path(folder) / "made").read_bytes())
         return made
+
+
+def _end(processes: Iterable[BaseProcess]) -> None:
+    """They hold a round's lock, and a GPU's memory."""
+    for process in processes:
+        process.kill()
+        process.join()
 
 
 def _through(told: "SimpleQueue[tuple[Any, ...]]") -> Watch:

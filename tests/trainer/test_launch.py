@@ -2,10 +2,13 @@
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -24,7 +27,7 @@ from trainer.plan import Plan
 from trainer.ranks import Ranks
 from trainer.run import Round, run_round
 from trainer.settings import Place
-from trainer.watched import Watch
+from trainer.watched import Tell, Watch, unheard
 
 pytestmark = pytest.mark.integration  # each process loads torch: ten seconds a round
 
@@ -117,6 +120,55 @@ def test_where_one_process_ends_all_end_with_its_reason_and_nothing_is_published
     assert time.monotonic() - began < 300  # most of it is two processes that load torch
     assert not places.adapters.exists()
     with only_one(places.state):
+        """Its lock is free."""
+
+
+def waits(watch: Watch, ranks: Ranks, state: Path, then: Callable[[], None]) -> None:
+    """A round that would last."""
+    if not ranks.first:
+        time.sleep(600)
+    with only_one(state):
+        watch.tell("epoch 1 of 2", 1, 4)
+        then()
+        time.sleep(600)
+
+
+def nothing() -> None:
+    pass
+
+
+def end_the_parent() -> None:
+    os.kill(os.getppid(), signal.SIGTERM)
+
+
+def full(*_: object) -> None:
+    raise OSError("no space left on device")
+
+
+@pytest.fixture
+def ends_when_told() -> Iterator[None]:
+    """As `python -m trainer` does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("ends_when_told")
+@pytest.mark.parametrize(
+    ("tell", "then", "why"),
+    [
+        (full, nothing, pytest.raises(OSError, match="no space left on device")),
+        (quiet, end_the_parent, pytest.raises(SystemExit, match="told to end")),
+    ],
+    ids=["its watch fails", "it is told to end"],
+)
+def test_where_who_started_them_stops_no_process_lives_on(
+    tell: Tell, then: Callable[[], None], why: AbstractContextManager[object], tmp_path: Path
+) -> None:
+    with why:
+        in_processes(2, partial(waits, state=tmp_path, then=then), Watch(tell, unheard))
+    assert active_children() == []
+    with only_one(tmp_path):
         """Its lock is free."""
 
 
