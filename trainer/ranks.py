@@ -82,7 +82,8 @@ def joined(place: Place) -> Iterator[Ranks]:
     distributed.init_process_group(
         backend, init_method=place.meet, rank=place.rank, world_size=place.world, timeout=PATIENCE
     )
-    yield Ranks(place.rank, place.world, distributed.new_group(backend="gloo"))
+    words = distributed.new_group(backend="gloo", timeout=PATIENCE)  # it takes none from the above
+    yield Ranks(place.rank, place.world, words)
     # After a failure nobody says goodbye: the others may never answer. The process ends instead.
     distributed.destroy_process_group()
 
