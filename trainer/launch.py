@@ -25,7 +25,7 @@ from trainer.course import Places
 from trainer.device import within_share
 from trainer.endings import RoundFailed
 from trainer.plan import Plan
-from trainer.ranks import ALONE, Ranks, joined
+from trainer.ranks import ALONE, Ranks, joined, portable
 from trainer.run import Round, run_round
 from trainer.settings import Place
 from trainer.watched import UNWATCHED, Watch
@@ -123,7 +123,7 @@ def _one(
         with joined(Place(rank, count, rank, count, f"file://{folder}/meet")) as ranks:
             made = work(_through(told), ranks)
     except Exception as error:
-        (folder / f"failed-{rank}").write_bytes(pickle.dumps(error))
+        (folder / f"failed-{rank}").write_bytes(pickle.dumps(portable(error)))
         raise
     if rank == 0:
         (folder / "made").write_bytes(pickle.dumps(made))
@@ -131,9 +131,9 @@ def _one(
 
 def _why(folder: Path, error: ProcessExitedException | ProcessRaisedException) -> Exception:
     """Of the process that failed first: the others fail because it does not answer."""
-    told = folder / f"failed-{error.error_index}"
-    if isinstance(error, ProcessRaisedException) and told.exists():
-        failed: Exception = pickle.loads(told.read_bytes())
+    told = sorted(folder.glob("failed-*"), key=lambda file: file.stat().st_mtime_ns)
+    if isinstance(error, ProcessRaisedException) and told:
+        failed: Exception = pickle.loads(told[0].read_bytes())
         failed.add_note(str(error))
         return failed
     return RoundFailed(f"of the round's processes, {error}")

@@ -88,6 +88,15 @@ def joined(place: Place) -> Iterator[Ranks]:
     distributed.destroy_process_group()
 
 
+def portable(error: Exception) -> Exception:
+    """As it is, where it can be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
 class _Whole(torch.autograd.Function):
     """A sum with zeros, not a gathering: it is what gloo can do on GPUs too."""
 
@@ -109,13 +118,4 @@ def _tried(make: Callable[[], Any]) -> tuple[Any, Exception | None]:
         made = make()
         return made, None
     except Exception as error:
-        return None, _portable(error)
-
-
-def _portable(error: Exception) -> Exception:
-    """As it is, where it can be sent."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        return None, portable(error)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -121,6 +122,25 @@ def test_where_one_process_ends_all_end_with_its_reason_and_nothing_is_published
     assert not places.adapters.exists()
     with only_one(places.state):
         """Its lock is free."""
+
+
+class Unsendable(Exception):
+    def __init__(self, size: int, free: int) -> None:
+        super().__init__(f"{size} MB; {free} are free")
+
+
+def fails_first_and_ends_last(_: Watch, ranks: Ranks) -> None:
+    ranks.every("here")
+    if ranks.first:
+        time.sleep(2)
+        raise RuntimeError("the other does not answer")
+    threading.Timer(6, nothing).start()  # this process waits for it
+    raise Unsendable(8, 5)
+
+
+def test_the_reason_is_of_the_process_that_failed_first_not_of_the_one_that_ended_first() -> None:
+    with pytest.raises(RuntimeError, match="Unsendable: 8 MB; 5 are free"):
+        in_processes(2, fails_first_and_ends_last)
 
 
 def waits(watch: Watch, ranks: Ranks, state: Path, then: Callable[[], None]) -> None:
