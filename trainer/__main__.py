@@ -143,6 +143,8 @@ def _single(parent: str, settings: Settings, plan: Plan) -> int:
         _tell_failure(error)
         print(f"failed: no adapter, {error}")
         return FAILED
+    if (here := placed()) and here.rank:
+        return 0  # the first tells; at any other code torchrun would end it before it has
     print(ended)
     return next(code for outcome, code in EXIT_CODES.items() if outcome == ended.outcome)
 

@@ -95,6 +95,22 @@ def test_once_runs_a_round_in_several_processes(places: Places, by: str, tmp_pat
     assert verify(places.adapters, "tiny-v1").plan["processes"] == 2
 
 
+@pytest.mark.integration  # the same
+def test_of_torchruns_processes_the_first_alone_tells_that_a_round_is_gated(
+    places: Places, tmp_path: Path
+) -> None:
+    rated_by_base(Path(places.base), places.examples)
+    environ, tight = environment(places), {"processes": 2, "kl_budget_parent": 1e-6}
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN.model_dump(mode="json") | tight))
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, "-m", *torchrun, "-m", "trainer", "--once"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout.count("gated: tiny-v1") == 1
+    assert "failed (exitcode: 3) local_rank: 0" in ended.stderr
+    assert Record(places.state).seen().past.rounds == {"gated": 1}
+
+
 @pytest.mark.integration
 def test_torchrun_starts_single_rounds_only(places: Places) -> None:
     environ = environment(places, RANK="0", WORLD_SIZE="1")
