@@ -76,6 +76,6 @@ class Forecast:
     def _one(self, kind: str, step: Step, now: float) -> float:
         if 0 < step.done < step.of:
             return (now - step.began) * step.of / step.done
-        if kind in self._took:
-            return fmean(self._took[kind])
+        if took := self._took.get(kind):  # empty for a moment, where another thread tells
+            return fmean(took)
         return self._before.get(kind, 0.0) / step.alike[2]

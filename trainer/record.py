@@ -126,13 +126,15 @@ class Record:
 
 def _tell(path: Path, look: Callable[[], UnderWay | None], stop: Event) -> None:
     while True:
-        news = look()
+        pause = BEAT_SECONDS
         try:
-            if news:
+            if news := look():
                 _replace(path, news.model_dump_json())
-        except OSError as error:
-            _log.warning("how the round goes on cannot be told: %s", error)
-        if stop.wait(BEAT_SECONDS if news else 0.05):
+            else:
+                pause = 0.05
+        except Exception as error:  # a thread that ends would make a living round a dead one
+            _log.warning("how the round goes on cannot be told now", exc_info=error)
+        if stop.wait(pause):
             return
 
 

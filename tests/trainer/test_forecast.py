@@ -44,6 +44,21 @@ def test_a_round_that_has_ended_has_nothing_left_and_says_what_it_took() -> None
     assert forecast.took == {"epoch": 9, "gates": 1}
 
 
+def test_another_thread_may_look_just_as_a_step_ends() -> None:
+    forecast = Forecast({"gates": 30})
+    seen: list[Left] = []
+
+    class Moment(float):
+        def __sub__(self, began: float) -> float:
+            seen.append(forecast.left(10))
+            return float(self) - began
+
+    forecast.told("gates", 0, 1, 0)
+    forecast.told("gates", 1, 1, Moment(10))
+    assert seen == [Left(0, whole=True)]
+    assert forecast.took == {"gates": 10}
+
+
 def test_a_round_that_goes_on_after_its_second_epoch_does_not_count_the_first() -> None:
     forecast = Forecast()
     forecast.told("epoch 3 of 4", 0, 2, 0)

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -40,6 +41,13 @@ with record.under_way(news):
 def news() -> UnderWay:
     now = datetime.now(UTC)
     return UnderWay(began_at=now, told_at=now, parent="base", step="gates")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < ends, "not within 10 s"
+        time.sleep(0.01)
 
 
 def test_two_processes_that_end_rounds_at_once_are_both_counted(tmp_path: Path) -> None:
@@ -103,6 +111,19 @@ def test_news_come_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             if found := record.seen().under_way:
                 times.add(found.told_at)
     assert len(times) == 3
+
+
+def test_news_come_again_after_a_look_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(told, "BEAT_SECONDS", 0.02)
+    looks = iter((lambda: 1 / 0, *[news] * 1000))
+    record = Record(tmp_path)
+    record.begin()
+    with record.under_way(lambda: next(looks)()):
+        wait_until(lambda: record.seen().under_way is not None)
+    assert "how the round goes on cannot be told now" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_file_that_cannot_be_read_is_left_out_with_a_warning(
