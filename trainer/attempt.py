@@ -20,40 +20,42 @@ _log = logging.getLogger("trainer")
 
 def attempt(parent: str, settings: Settings, plan: Plan) -> Ended:
     """Raises what ended the round. That another one runs is none of the past."""
+    began = datetime.now(UTC)
     if (here := placed()) and here.rank:
-        return _round(parent, settings, plan, UNWATCHED)  # the first tells and records
-    record, began = Record(settings.trainer_state), datetime.now(UTC)
+        return _round(parent, began, settings, plan, UNWATCHED)  # the first tells and records
+    record = Record(settings.trainer_state)
     before = record.begin().newest
     forecast = Forecast(before.steps if before else None)
     about = About(settings.name, parent, began, settings.trainer_state, plan)
     trackers = Trackers(settings.trainer_report_to, about, record.tracker_failed)
 
-    def end(outcome: Ending, why: str) -> Ended:
-        ended = _ended(outcome, why, parent, began, forecast)
-        return _close(ended, record, trackers)
+    with record.under_way(lambda: _news(parent, began, forecast)) as count:
 
-    try:
-        with (
-            record.under_way(lambda: _news(parent, began, forecast)),
-            progress(forecast) as screen,
-        ):
-            tell = tell_all(_clocked(forecast), screen.tell)
-            watch = Watch(tell, note_all(screen.note, trackers.note))
-            ended = _round(parent, settings, plan, watch)
-    except RoundRunning:
-        raise
-    except Exception as error:
-        end("failed", str(error) or type(error).__name__)
-        raise
-    except BaseException:  # a signal, or Ctrl-C
-        if forecast.step:
-            end("stopped", f"told to end at {forecast.step.name}")
-        raise
-    ended = ended.model_copy(update={"began_at": began, "steps": forecast.took})
-    return _close(ended, record, trackers)
+        def end(ended: Ended) -> Ended:
+            ended = ended.model_copy(update={"steps": forecast.took})
+            count(ended)
+            trackers.ended(ended)
+            _log.info("%s", ended)
+            return ended
+
+        try:
+            with progress(forecast) as screen:
+                tell = tell_all(_clocked(forecast), screen.tell)
+                watch = Watch(tell, note_all(screen.note, trackers.note))
+                ended = _round(parent, began, settings, plan, watch)
+        except RoundRunning:
+            raise
+        except Exception as error:
+            end(_ended("failed", str(error) or type(error).__name__, parent, began))
+            raise
+        except BaseException:  # a signal, or Ctrl-C
+            if forecast.step:
+                end(_ended("stopped", f"told to end at {forecast.step.name}", parent, began))
+            raise
+        return end(ended)
 
 
-def _round(parent: str, settings: Settings, plan: Plan, watch: Watch) -> Ended:
+def _round(parent: str, began: datetime, settings: Settings, plan: Plan, watch: Watch) -> Ended:
     # Here, because torch takes seconds and 700 MB that waiting does not need.
     from trainer.course import Places
     from trainer.launch import start
@@ -66,27 +68,13 @@ def _round(parent: str, settings: Settings, plan: Plan, watch: Watch) -> Ended:
         state=settings.trainer_state,
     )
     outcome, why, manifest = start(places, parent, plan, watch, placed())
-    now = datetime.now(UTC)
-    ended = Ended(outcome=outcome, why=why, parent=parent, began_at=now, ended_at=now)
+    ended = _ended(outcome, why, parent, began)
     return ended.made(manifest) if manifest else ended
 
 
-def _close(ended: Ended, record: Record, trackers: Trackers) -> Ended:
-    record.ended(ended)
-    trackers.ended(ended)
-    _log.info("%s", ended)
-    return ended
-
-
-def _ended(outcome: Ending, why: str, parent: str, began: datetime, forecast: Forecast) -> Ended:
-    return Ended(
-        outcome=outcome,
-        why=why,
-        parent=parent,
-        began_at=began,
-        ended_at=datetime.now(UTC),
-        steps=forecast.took,
-    )
+def _ended(outcome: Ending, why: str, parent: str, began: datetime) -> Ended:
+    now = datetime.now(UTC)
+    return Ended(outcome=outcome, why=why, parent=parent, began_at=began, ended_at=now)
 
 
 def _clocked(forecast: Forecast) -> Tell:

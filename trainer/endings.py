@@ -7,7 +7,7 @@ Outcome = Literal["published", "gated", "too_few"]  # gated: published, but a ga
 Ending = Literal["published", "gated", "too_few", "failed", "stopped", "died"]
 
 # 2 is for wrong arguments, 78 for settings.
-EXIT_CODES: dict[Outcome, int] = {"published": 0, "gated": 3, "too_few": 4}
+EXIT_CODES: dict[Ending, int] = {"published": 0, "gated": 3, "too_few": 4}
 CANNOT_BEGIN = 1
 FAILED = 5
 NOT_DUE = 6  # of --if-due

@@ -38,9 +38,9 @@ class Record:
 
     def seen(self) -> Seen:
         """All there is to tell now. Changes nothing."""
-        found = dict(self._rounds())
+        with self._unchanged():
+            past, found = self._past(), dict(self._rounds())
         silent = {path for path, one in found.items() if _is_silent(one)}
-        past = self._past()
         for path in silent:
             past = past.after(death_of(found[path]))
         alive = [one for path, one in found.items() if path not in silent]
@@ -66,27 +66,39 @@ class Record:
             _replace(self._waiting, str(examples))
 
     @contextmanager
-    def under_way(self, look: Callable[[], UnderWay | None]) -> Iterator[None]:
-        """Meanwhile a thread tells how the round goes on; nothing while `look` gives none."""
+    def under_way(self, look: Callable[[], UnderWay | None]) -> Iterator[Callable[[Ended], None]]:
+        """Meanwhile a thread tells how the round goes on; nothing while `look` gives none.
+
+        What it gives ends the round: at any moment it is under way, or counted.
+        """
         path, stop = self._folder / f"round-{uuid4().hex}.json", Event()
         thread = Thread(target=_tell, args=(path, look, stop), daemon=True)
         thread.start()
-        try:
-            yield
-        finally:
+
+        def fall_silent() -> None:
             stop.set()
             thread.join()
+
+        def end(ended: Ended) -> None:
+            fall_silent()
+            self._change(lambda past: past.after(ended), path)
+
+        try:
+            yield end
+        finally:
+            fall_silent()
             path.unlink(missing_ok=True)
 
-    def _change(self, change: Callable[[Past], Past]) -> None:
+    def _change(self, change: Callable[[Past], Past], *over: Path) -> None:
+        """`over`: files of rounds that the change counts."""
         with self._alone():
-            past, dead = self._past(), []
+            past, counted = self._past(), list(over)
             for path, one in self._rounds():
-                if _is_silent(one):
+                if path not in over and _is_silent(one):
                     past = past.after(death_of(one))
-                    dead.append(path)
+                    counted.append(path)
             self._write(change(past))
-            for path in dead:
+            for path in counted:
                 path.unlink(missing_ok=True)
 
     def _past(self) -> Past:
@@ -121,6 +133,18 @@ class Record:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "rounds.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """For the moment of a look: half of a change would count a death twice."""
+        try:
+            file = (self._folder / "rounds.lock").open()
+        except FileNotFoundError:  # nobody has ever changed anything
+            yield
+            return
+        with file:
+            fcntl.flock(file, fcntl.LOCK_SH)
             yield
 
 

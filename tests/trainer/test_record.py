@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
@@ -37,9 +37,25 @@ with record.under_way(news):
     time.sleep(60)
 """
 
+IS_KILLED_AS_IT_ENDS = """
+import os, signal, sys, time
+from pathlib import Path
+from tests.trainer.test_past import ended
+from tests.trainer.test_record import news
+from trainer.record import Record
+folder = Path(sys.argv[1])
+record = Record(folder)
+record.begin()
+with record.under_way(news) as end:
+    while not list(folder.glob("round-*.json")):
+        time.sleep(0.01)
+    os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    end(ended("published", 1, "m-v1"))
+"""
 
-def news() -> UnderWay:
-    now = datetime.now(UTC)
+
+def news(silent_seconds: float = 0) -> UnderWay:
+    now = datetime.now(UTC) - timedelta(seconds=silent_seconds)
     return UnderWay(began_at=now, told_at=now, parent="base", step="gates")
 
 
@@ -61,13 +77,34 @@ def test_a_round_is_under_way_until_it_ends(tmp_path: Path) -> None:
     record = Record(tmp_path)
     record.begin()
     with record.under_way(news):
-        ends = time.monotonic() + 5
-        while record.seen().under_way is None and time.monotonic() < ends:
-            time.sleep(0.01)
+        wait_until(lambda: record.seen().under_way is not None)
         found = record.seen().under_way
         assert found is not None and found.step == "gates"
     assert record.seen().under_way is None
     assert not list(tmp_path.glob("round-*"))
+
+
+def test_a_round_that_is_counted_is_under_way_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told, "BEAT_SECONDS", 0.01)
+    record = Record(tmp_path)
+    record.begin()
+    with record.under_way(news) as end:
+        wait_until(lambda: record.seen().under_way is not None)
+        end(ended("published", 1, "m-v1"))
+        time.sleep(0.1)
+        assert record.seen().past.rounds == {"published": 1}
+        assert not list(tmp_path.glob("round-*"))
+
+
+def test_a_round_that_is_killed_as_it_is_counted_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = subprocess.run([sys.executable, "-c", IS_KILLED_AS_IT_ENDS, str(tmp_path)])
+    assert killed.returncode == -signal.SIGKILL
+    monkeypatch.setattr(told, "SILENT_SECONDS", 0)
+    assert Record(tmp_path).seen().past.rounds == {"died": 1}
 
 
 def test_a_round_that_never_said_a_word_leaves_no_trace(tmp_path: Path) -> None:
@@ -151,6 +188,27 @@ def test_readers_never_see_half_of_it(tmp_path: Path) -> None:
     writer.join()
     assert counts == sorted(counts)
     assert record.seen().past.rounds == {"failed": 50}
+
+
+def test_a_death_is_never_seen_twice(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.begin()
+
+    def die() -> None:
+        for number in range(50):
+            draft = tmp_path / f"{number}.tmp"
+            draft.write_text(news(silent_seconds=100).model_dump_json())
+            draft.rename(tmp_path / f"round-{number}.json")
+            record.tracker_failed("wandb")
+
+    writer = Thread(target=die)
+    writer.start()
+    deaths = []
+    while writer.is_alive():
+        deaths.append(Record(tmp_path).seen().past.rounds.get("died", 0))
+    writer.join()
+    assert deaths == sorted(deaths)
+    assert record.seen().past.rounds == {"died": 50}
 
 
 def test_to_look_at_a_folder_that_is_not_there_makes_none(tmp_path: Path) -> None:
