@@ -146,7 +146,7 @@ def _single(parent: str, settings: Settings, plan: Plan) -> int:
     if (here := placed()) and here.rank:
         return 0  # the first tells; at any other code torchrun would end it before it has
     print(ended)
-    return next(code for outcome, code in EXIT_CODES.items() if outcome == ended.outcome)
+    return EXIT_CODES[ended.outcome]
 
 
 def _has_config(model: str) -> None:
@@ -183,7 +183,7 @@ def turn(settings: Settings, plan: Plan, loop: Loop, record: Record) -> bool:
     """Whether all went well; if not, the next turn may come later."""
     try:
         start = _look(loop, record)
-        return start is None or attempt(start.parent, settings, plan).adapter is not None
+        return start is None or _makes_one(start, settings, plan, loop)
     except (LogAway, RoundRunning) as error:
         _log.warning("not now: %s", error)
     except Exception as error:
@@ -191,15 +191,30 @@ def turn(settings: Settings, plan: Plan, loop: Loop, record: Record) -> bool:
     return False
 
 
+def _makes_one(start: Start, settings: Settings, plan: Plan, loop: Loop) -> bool:
+    try:
+        made = attempt(start.parent, settings, plan).adapter is not None
+    except RoundRunning:
+        raise
+    except Exception:
+        loop.made_nothing(datetime.now(UTC))
+        raise
+    if not made:
+        loop.made_nothing(datetime.now(UTC))
+    return made
+
+
 def _look(loop: Loop, record: Record) -> Start | None:
-    """What cannot be looked at, such as damaged examples, counts as a round that failed."""
+    """What cannot be looked at, such as damaged examples, counts as a round that failed: once."""
     now = datetime.now(UTC)
     try:
         start = loop.look(now)
     except LogAway:
         raise
     except Exception as error:
-        record.ended(Ended(outcome="failed", why=str(error), parent="", began_at=now, ended_at=now))
+        if loop.why != str(error):
+            loop.why = why = str(error)
+            record.ended(Ended(outcome="failed", why=why, parent="", began_at=now, ended_at=now))
         raise
     record.waits(loop.waiting)
     if start:

@@ -1,6 +1,7 @@
 """When to start a round. Pure."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 # ops looks for new adapters every second and asks the engine for an answer before a trial. What has
@@ -22,6 +23,8 @@ class Standing:
     untried: bool  # the newest adapter may still get its trial
     new: int  # lessons in the stable adapter's answers, beyond the data of the newest adapter
     waited_seconds: float  # since the newest adapter was published
+    fruitless: int = 0  # so many waited when the last round made no adapter of them
+    rested_seconds: float = inf  # since then
 
 
 class Verdict(NamedTuple):
@@ -37,6 +40,8 @@ def due(rules: Rules, standing: Standing) -> Verdict:
         return Verdict(False, f"{standing.canary} is on trial")
     if standing.untried and waited < TRIAL_STARTS_SECONDS:
         return Verdict(False, "the newest adapter waits for its trial")
+    if standing.new <= standing.fruitless and standing.rested_seconds < rules.interval_seconds:
+        return Verdict(False, f"{new}, of which a round made nothing; expected more")
     if standing.new >= rules.min_examples:
         return Verdict(True, new)
     if standing.new < rules.min_rows:

@@ -108,6 +108,32 @@ def test_after_the_interval_fewer_are_enough(loop: Loop, tmp_path: Path) -> None
     assert start == Start(BASE, "2 new thumbs after 60 s")
 
 
+def test_what_a_round_made_nothing_of_starts_the_next_after_the_interval_or_with_more(
+    loop: Loop, tmp_path: Path
+) -> None:
+    thumbs(tmp_path, 0, 4)
+    assert loop.look(DAY) is not None
+    loop.made_nothing(DAY + timedelta(seconds=5))
+    assert loop.look(DAY + timedelta(seconds=64)) is None
+    assert loop.look(DAY + timedelta(seconds=65)) is not None
+    thumbs(tmp_path, 4, 5)
+    assert loop.look(DAY + timedelta(seconds=64)) == Start(BASE, "5 new thumbs")
+
+
+def test_once_an_adapter_has_used_them_as_many_others_start_a_round(
+    loop: Loop, log: Log, tmp_path: Path
+) -> None:
+    thumbs(tmp_path, 0, 4)
+    assert loop.look(DAY) is not None
+    loop.made_nothing(DAY)
+    published(tmp_path, "tiny-v1", reach=4)  # by hand
+    serve(log, 1, BASE, canary="tiny-v1")
+    serve(log, 2, BASE)
+    assert loop.look(DAY) is None
+    thumbs(tmp_path, 4, 8)
+    assert loop.look(DAY) == Start(BASE, "4 new thumbs")
+
+
 def test_adapters_of_another_series_do_not_matter(loop: Loop, tmp_path: Path) -> None:
     thumbs(tmp_path, 0, 4)
     published(tmp_path, "other-v7", reach=4)

@@ -167,18 +167,51 @@ def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
     settle(settings.examples, [example(n) for n in range(96)], start=0, end=96)
     settle(settings.examples, [example(n, adapter="tiny-v7") for n in range(96)], start=96, end=192)
     log.append("split", "split", b'{"kind": "split", "v": 1, "revision": 1, "stable": "tiny-v7"}')
-    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), record)
+    watched = loop(settings, SplitReader(log))
+    assert not turn(settings, PLAN, watched, record)
     assert record.seen().past.rounds == {"failed": 1}
     assert "'tiny-v7' is not published" in caplog.text
+    assert turn(settings, PLAN, watched, record)  # nothing is new: it does not start
+    assert record.seen().past.rounds == {"failed": 1}
 
 
-def test_a_round_of_too_few_rows_may_come_again_later(
+def test_a_round_of_too_few_rows_comes_again_when_more_wait(
     settings: Settings, log: Log, record: Record
 ) -> None:
     record.begin()
     settle(settings.examples, [example(n, user="ann") for n in range(96)], start=0, end=96)
-    assert not turn(settings, PLAN, loop(settings, SplitReader(log)), record)
+    watched = loop(settings, SplitReader(log))
+    assert not turn(settings, PLAN, watched, record)
+    assert turn(settings, PLAN, watched, record)
     assert record.seen().past.rounds == {"too_few": 1}
+    settle(settings.examples, [example(96, user="ann")], start=96, end=97)
+    assert not turn(settings, PLAN, watched, record)
+    assert record.seen().past.rounds == {"too_few": 2}
+
+
+def test_a_round_that_another_kept_from_beginning_is_not_held_back(
+    settings: Settings, log: Log, record: Record
+) -> None:
+    record.begin()
+    settle(settings.examples, [example(n, user="ann") for n in range(96)], start=0, end=96)
+    watched = loop(settings, SplitReader(log))
+    with only_one(settings.trainer_state):
+        assert not turn(settings, PLAN, watched, record)
+    assert not turn(settings, PLAN, watched, record)
+    assert record.seen().past.rounds == {"too_few": 1}
+
+
+def test_examples_that_stay_damaged_are_one_failed_round(
+    settings: Settings, log: Log, record: Record
+) -> None:
+    record.begin()
+    settle(settings.examples, [example(n) for n in range(96)], start=0, end=96)
+    [path] = settings.examples.glob("**/*.parquet")
+    path.write_bytes(b"no longer Parquet")
+    watched = loop(settings, SplitReader(log))
+    assert not turn(settings, PLAN, watched, record)
+    assert not turn(settings, PLAN, watched, record)
+    assert record.seen().past.rounds == {"failed": 1}
 
 
 class Away(SplitReader):
