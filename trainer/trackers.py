@@ -165,7 +165,7 @@ class _Told:
     def __init__(self, name: Name, about: About, failed: Callable[[str], None]) -> None:
         self._name, self._failed = name, failed
         self._news: SimpleQueue[Callable[[Tracker], None]] = SimpleQueue()
-        self._done = False
+        self._done = self._left_alone = False
         self._thread = Thread(target=self._tell, args=(about,), daemon=True)
         self._thread.start()
 
@@ -191,6 +191,9 @@ class _Told:
             self._fail(str(error) or type(error).__name__)
 
     def _fail(self, why: str) -> None:
+        if self._left_alone:
+            return  # whoever hung may fail as well, later
+        self._left_alone = True
         _log.warning("%s is told no more of this round: %s", self._name, why)
         self._failed(self._name)
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from threading import Event, current_thread
+from typing import Any, NoReturn
 
 import pytest
 
@@ -157,6 +158,24 @@ def test_a_tracker_that_hangs_holds_no_round_up(
     began = time.monotonic()
     assert tell(tmp_path, "mlflow") == ["mlflow"]
     assert time.monotonic() - began < 5
+
+
+def test_a_tracker_that_hangs_and_then_fails_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gives_up, threads = Event(), []
+
+    def hang(about: About) -> NoReturn:
+        threads.append(current_thread())
+        gives_up.wait(30)
+        raise OSError("nobody answers")
+
+    monkeypatch.setitem(trackers._KINDS, "mlflow", hang)
+    monkeypatch.setattr(trackers, "PATIENCE_SECONDS", 0.1)
+    failed = tell(tmp_path, "mlflow")
+    gives_up.set()
+    threads[0].join(30)
+    assert (failed, len(caplog.messages)) == (["mlflow"], 1)
 
 
 def test_one_that_is_not_installed_is_told_with_what_installs_it(
