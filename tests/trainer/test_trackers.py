@@ -87,7 +87,11 @@ def test_wandb_has_every_curve_score_gate_and_the_plan(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert tell(tmp_path, "wandb") == []
-    records = list(read_wandb(tmp_path))
+    records = read_wandb(tmp_path)
+    ends = time.monotonic() + 60
+    while ("exit", {}) not in records and time.monotonic() < ends:
+        time.sleep(0.1)  # its service closes the file in its own time, after `finish`
+        records = read_wandb(tmp_path)
     history = [record for kind, record in records if kind == "history"]
     losses = [row["loss"] for row in history if "loss" in row]
     assert losses == [3.0, 2.0, 1.0], history
@@ -200,6 +204,7 @@ def read_wandb(folder: Path) -> list[tuple[str, dict[str, object]]]:
         found += [("config", items(record.config.update))] if record.HasField("config") else []
         found += [("config", items(record.run.config.update))] if record.HasField("run") else []
         found += [("summary", items(record.summary.update))] if record.HasField("summary") else []
+        found += [("exit", {})] if record.HasField("exit") else []
     return found
 
 
