@@ -13,6 +13,7 @@ from feedback.events import first_complaint
 
 # EX_CONFIG of sysexits.h: the same settings would fail again, so nobody need start it again.
 BAD_SETTINGS = 78
+_SECRETS = ("secret", "engine_key", "serving_token_keys")
 
 
 def _apart(said: object) -> object:
@@ -44,9 +45,20 @@ def settings_told() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        _end(first_complaint(error), error)
+        _end(_complaint(error), error)
     except ValueError as error:
         _end(str(error), error)
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "missing":
+        return f"{field}: not set; expected THUMBWHEEL_{field.upper()} in the environment"
+    if field in _SECRETS:  # what was got is for no log
+        said = first["msg"].replace("items after validation", "characters")
+        return f"{field}: {said.partition(',')[0]}"
+    return first_complaint(error)
 
 
 def _end(complaint: str, error: ValueError) -> None:

@@ -76,9 +76,11 @@ def train_(
     """
     told = {"home": home, "trainer_plan": plan, "model": model, "name": name}
     given: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
+    if once == if_due:
+        raise typer.BadParameter(
+            "expected either --once or --if-due; rounds without end: `thumbwheel up`"
+        )
     with complained(OSError):
-        if not once and not if_due:
-            raise ValueError("expected --once, or --if-due; rounds without end: `thumbwheel up`")
         settings = UpSettings(**given)
         exists(settings)
         train(settings, inherited_env(), if_due=if_due)

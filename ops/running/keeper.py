@@ -13,7 +13,7 @@ from feedback.begin import BAD_SETTINGS
 from ops.running.process_group import ProcessGroup, start_group
 from ops.running.program import NotReady, Program, Ready
 from ops.running.reaper import Reaper
-from ops.running.screen import Screen, Tail, last_lines
+from ops.running.screen import Screen, Tail, last_lines, size_of
 
 _LAST_LINES = 15
 
@@ -41,6 +41,7 @@ class Keeper:
         self._program = program
         self._log = log
         self._tail = Tail(log)
+        self._began_at = 0  # in the log: what lies before is of earlier starts
         self._screen = screen
         self._pace = pace
         self._reaper = reaper
@@ -83,6 +84,7 @@ class Keeper:
     async def _try(self) -> str:
         """Start the program; empty when it is ready, else why it is not."""
         name, began = self._program.name, time.monotonic()
+        self._began_at = size_of(self._log)
         try:
             self._group = await start_group(self._program, self._log, self._reaper)
         except OSError as error:
@@ -135,5 +137,7 @@ class Keeper:
         await asyncio.sleep(seconds)
 
     def _obituary(self, trouble: str) -> str:
-        lines = "\n".join(f"    {line}" for line in last_lines(self._log, _LAST_LINES))
+        lines = "\n".join(
+            f"    {line}" for line in last_lines(self._log, _LAST_LINES, self._began_at)
+        )
         return f"{self._program.name} {trouble}. Its last lines, from {self._log}:\n{lines}"

@@ -71,7 +71,7 @@ class Tail:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._at = path.stat().st_size if path.exists() else 0
+        self._at = size_of(path)
 
     def lines(self) -> list[str]:
         data = _read(self._path, self._at)
@@ -80,9 +80,13 @@ class Tail:
         return _lines(data[:whole])
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    size = path.stat().st_size if path.exists() else 0
-    return _lines(_read(path, max(0, size - _MOST_BYTES)))[-count:]
+def last_lines(path: Path, count: int, start: int = 0) -> list[str]:
+    """None of those before `start`, in bytes."""
+    return _lines(_read(path, max(start, size_of(path) - _MOST_BYTES)))[-count:]
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _read(path: Path, start: int) -> bytes:

@@ -67,7 +67,8 @@ def test_what_was_kept_and_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ((), 1, "expected --once, or --if-due"),
+        ((), 2, "expected either --once or --if-due"),
+        (("--once", "--if-due"), 2, "expected either --once or --if-due"),
         (("--once", "--plan", "/nowhere.json"), 2, "nowhere.json"),
         (("--once", "--model", "/nowhere"), 1, "model is '/nowhere': no folder"),
         (("--if-due",), NOT_DUE, "not due: 0 new thumbs; expected at least 16"),

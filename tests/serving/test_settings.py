@@ -57,6 +57,7 @@ WRONG = [
     ("SERVING_MAX_PROMPT_CHARS", "0", "serving_max_prompt_chars: Input should be greater than 0"),
     ("SERVING_ANSWER_SECONDS", "0", "serving_answer_seconds: Input should be greater than 0"),
     ("SERVING_SILENCE_SECONDS", "0", "serving_silence_seconds: Input should be greater than 0"),
+    ("SECRET", "fiddle", "secret: Value should have at least 8 characters"),
     ("SERVING_DRAIN_SECONDS", "-1", "serving_drain_seconds: Input should be greater than or"),
     ("SERVING_TOKEN_DAYS", "0", "serving_token_days: Input should be greater than 0"),
     ("SERVING_TOKEN_DAYS", "9999", "serving_token_days: Input should be less than or equal to 3"),
@@ -78,6 +79,18 @@ def test_a_setting_that_cannot_be_ends_the_process_in_one_line(
     assert ended.value.code == BAD_SETTINGS
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"settings: {complaint}")
+    assert "fiddle" not in line
+
+
+def test_what_is_not_set_is_told_by_the_name_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("THUMBWHEEL_SECRET", raising=False)
+    with pytest.raises(SystemExit), settings_told():
+        Settings()
+    assert capsys.readouterr().err == (
+        "settings: secret: not set; expected THUMBWHEEL_SECRET in the environment\n"
+    )
 
 
 def of(secret: str = "long enough", keys: str | None = None) -> dict[str, bytes]:

@@ -96,3 +96,4 @@ def test_last_lines_of_a_file_that_is_not_there_are_none(tmp_path: Path) -> None
     assert last_lines(tmp_path / "engine.log", 3) == []
     (tmp_path / "engine.log").write_text("1\n2\n3\n4\n")
     assert last_lines(tmp_path / "engine.log", 3) == ["2", "3", "4"]
+    assert last_lines(tmp_path / "engine.log", 3, start=6) == ["4"]
