@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -40,11 +40,18 @@ print("ready", flush=True)
 for line in sys.stdin:
     child = os.fork()
     if not child:
+        os.dup2(2, 1)  # its last line is not the parent's
         sys.argv = ["trainer", "--once"]
         runpy.run_module("trainer", run_name="__main__", alter_sys=True)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+
+
+def kill(child: int) -> None:
+    """It may have ended at this very moment."""
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
 
 
 @dataclass
@@ -55,8 +62,7 @@ class Trainer:
     def once(self, dies_after: float | None = None) -> int:
         """The exit code; of one that was killed in time, -9."""
         child = int(self._ask("start"))
-        # Not reaped before its code is read below: the number is nobody else's till then.
-        timer = Timer(dies_after or 0, os.kill, (child, signal.SIGKILL))
+        timer = Timer(dies_after or 0, kill, (child,))
         if dies_after is not None:
             timer.start()
         code = int(self._line())
