@@ -17,7 +17,7 @@ from trainer.items import Items, shortage_of
 from trainer.orders import Order, answers_of, orders
 from trainer.plan import Plan
 from trainer.sides import Ids, Said, Side, Tokenize, flaw, sides
-from trainer.sources import Source, held_out
+from trainer.sources import Source, is_held_out
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ def _orders(
     prompts = defaultdict[tuple[Ids, bool], list[Example]](list)
     for one, why in zip(sound, flaws, strict=True):
         if not why:  # never across the hold-out
-            held = held_out(one.user, plan.holdout_percent)
-            prompts[tuple(one.prompt_ids), held].append(one)
+            prompts[tuple(one.prompt_ids), is_held_out(one, plan)].append(one)
     for said in prompts.values():
         for part in _parts(said, read, plan.max_ranked):
             found = list(orders(part, read))

@@ -156,7 +156,7 @@ async def test_one_page_has_the_numbers_of_both(inside: Started) -> None:
 
 
 WRONG = [
-    ({"THUMBWHEEL_SECRET": "short"}, "settings: secret: Value should have at least 8 items"),
+    ({"THUMBWHEEL_SECRET": "short"}, "settings: secret: Value should have at least 8 characters"),
     ({"THUMBWHEEL_SERVING_KEYS": "/nowhere.toml"}, "settings: the file of keys '/nowhere.toml'"),
     ({"THUMBWHEEL_SERVING_TOKEN_KEYS": "0:short"}, "settings: serving_token_keys: expected ID:KEY"),
     ({"THUMBWHEEL_SERVING_ORIGINS": "app"}, "settings: serving_origins: 'app' is no address"),
