@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from feedback.begin import settings_told
 from feedback.examples import BadExamples
@@ -54,6 +55,9 @@ def main() -> None:
             raise ValueError("torchrun started this; expected python -m trainer --once of it")
         if asked.blank:
             return publish_the_blank(settings)
+        _make(settings.trainer_state)
+        if not settings.examples.is_dir():
+            _log.warning("examples is %s: no folder yet", settings.examples)
         opened = open_log(settings.log)
     if here and here.rank:
         logging.getLogger().setLevel(logging.WARNING)  # the first tells
@@ -96,7 +100,18 @@ def publish_the_blank(settings: Settings) -> None:
     _log.info("%s is in %s", blank.name, settings.adapters)
 
 
+def _make(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        told = f"trainer_state is {str(state)!r}; expected a folder to write to"
+        raise ValueError(f"{told}: {error.strerror}") from error
+
+
 def export(settings: ExportSettings) -> None:
+    if not settings.trainer_state.is_dir():  # a mistyped one would tell of no rounds for ever
+        told = f"trainer_state is {str(settings.trainer_state)!r}"
+        raise ValueError(f"{told}; expected the folder in which rounds keep their state")
     with suppress(OSError):  # it may only read there
         Record(settings.trainer_state).begin()  # from now on, no round is a round missed
     _serve(settings)

@@ -318,3 +318,30 @@ def wait_for(port: int, line: str, seconds: float = 180) -> None:
             pass
         time.sleep(0.1)
     raise AssertionError(f"{line!r} was not on /metrics within {seconds} s")
+
+
+@pytest.mark.integration  # each starts Python
+@pytest.mark.parametrize(
+    ("how", "state", "said"),
+    [
+        ("--export", "nowhere", "nowhere'; expected the folder in which rounds keep their state"),
+        ("--export", "file", "file'; expected the folder in which rounds keep their state"),
+        ("--if-due", "file", "file'; expected a folder to write to: File exists"),
+        ("--once", "file/below", "below'; expected a folder to write to: Not a directory"),
+    ],
+)
+def test_a_state_folder_that_cannot_be_is_told_in_one_line(
+    how: str, state: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    settings = {"THUMBWHEEL_TRAINER_STATE": str(tmp_path / state), "THUMBWHEEL_MODEL": "m"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "trainer", how],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 78
+    assert ended.stderr.splitlines()[-1].endswith(said)
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "nowhere").exists()
