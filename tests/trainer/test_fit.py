@@ -87,7 +87,8 @@ def test_it_tells_how_far_it_is(policy: Policy) -> None:
     told: list[tuple[str, int, int]] = []
     fit(policy, taught(policy), PLAN, tell=lambda *where: told.append(where))
     assert told[0] == ("epoch 1 of 2", 0, 8)
-    assert told[-1] == ("epoch 2 of 2", 8, 8)
+    assert ("epoch 2 of 2", 8, 8) in told
+    assert told[-1] == ("drift after epoch 2 of 2", 1, 1)
 
 
 def test_without_a_sound_epoch_the_round_fails(policy: Policy) -> None:
@@ -105,7 +106,7 @@ class Poison:
         self.sound: dict[str, torch.Tensor] = {}
 
     def tell(self, step: str, done: int, of: int) -> None:
-        if done == 0:
+        if done == 0 and step.startswith("epoch"):
             self.sound = self.policy.weights()
         if (step, done) == self.at:
             with torch.no_grad():

@@ -39,17 +39,20 @@ whole = pytest.mark.integration  # TRL takes seconds to load
 
 def thumbs(policy: Policy, plan: Plan = KTO) -> KtoLessons:
     plan = plan.model_copy(update={"holdout_percent": 0.0})
-    rows = make_rows(list(rated(policy, BASE, range(68))), [], parent=BASE, plan=plan).train
+    rows = make_rows(list(rated(policy, BASE, range(64))), [], parent=BASE, plan=plan).train
     return kto_lessons(policy, rows, plan, trust=True)
 
 
 def lessons_of(policy: Policy, base: Path, plan: Plan) -> Lessons:
     words, way = load_words(str(base)), ways(plan)
     assert words is not None
-    said = list(judged(policy, range(120)))
-    read = words.whole_answer_ids
-    items = way.items(said, [], parent=BASE, plan=plan, tokenize=read)
-    return way.lessons(policy, items.train, plan, trust=True)
+    said, read = list(judged(policy, range(120))), words.whole_answer_ids
+    # As many as fill their batches: TRL's last one is short, and ours are all of almost one size.
+    for count in range(len(said), 0, -1):
+        items = way.items(said[:count], [], parent=BASE, plan=plan, tokenize=read)
+        if len(items.train) % plan.batch_size == 0:
+            return way.lessons(policy, items.train, plan, trust=True)
+    raise AssertionError("no such number of lessons")
 
 
 @whole
@@ -63,7 +66,7 @@ def test_it_learns_what_our_own_loop_learns(base: Path, plan: Plan) -> None:
     own, theirs = ends
     assert theirs.kept_epochs == own.kept_epochs == plan.epochs
     assert theirs.curves["loss"][0] == pytest.approx(own.curves["loss"][0], abs=1e-5)
-    assert len(theirs.curves) == 5  # the loss, and what the drift is of
+    assert len(theirs.curves) == 7  # the loss, and what the drift is of
     for name, curve in theirs.curves.items():
         assert curve == pytest.approx(own.curves[name], abs=1e-3), name
     assert max(own.curves["loss"]) > min(own.curves["loss"]) + 0.3  # there is more than noise
