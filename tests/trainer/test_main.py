@@ -91,7 +91,7 @@ def test_once_runs_a_round_in_several_processes(places: Places, by: str, tmp_pat
     ended = subprocess.run(command, env=environ, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("published: tiny-v1, all gates passed") == 1
-    assert ended.stderr.count("epoch 2 of 2: done in") == 1
+    assert ended.stderr.count("trainer: epoch 2 of 2: done in") == 1
     assert verify(places.adapters, "tiny-v1").plan["processes"] == 2
 
 
