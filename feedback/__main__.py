@@ -4,9 +4,7 @@ import gc
 import logging
 import signal
 import sqlite3
-import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from feedback.begin import settings_told
@@ -19,9 +17,6 @@ RETRY_SECONDS = 1.0
 # A batch is tens of thousands of objects, none of them in a cycle: to look through them again and
 # again for cycles took up to a third of the time.
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
-# Who comes back from SQLite, Arrow or a socket waits so long for a thread that has Python. Of the
-# usual 5 ms there are dozens in a batch, which takes 200.
-SWITCH_SECONDS = 0.0005
 _log = logging.getLogger("feedback")
 
 
@@ -36,10 +31,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _serve(metrics, settings.feedback_metrics_port)
-    with closing(opened) as log, ThreadPoolExecutor(1) as reads:
+    with closing(opened) as log:
         while not stop.is_set():
             try:
-                with closing(Crew(settings, log, metrics, reads)) as crew:
+                with closing(Crew(settings, log, metrics)) as crew:
                     while not stop.is_set():
                         if not crew.turn():
                             stop.wait(settings.feedback_linger_seconds)
@@ -52,7 +47,6 @@ def main() -> None:
 def tune() -> None:
     gc.freeze()  # what was imported stays
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _serve(metrics: Metrics, port: int) -> None:

@@ -4,7 +4,6 @@ files that are too old. Several processes share all that by locks in one folder.
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from time import monotonic
@@ -38,12 +37,10 @@ class Crew:
         settings: Settings,
         log: Log,
         metrics: Metrics,
-        reads: Executor,
         *,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._settings, self._log, self._metrics = settings, log, metrics
-        self._reads = reads
         self._span = timedelta(days=settings.feedback_window_days)
         self._opened = ExitStack()
         folder, workers = settings.feedback_window, settings.feedback_workers
@@ -103,7 +100,7 @@ class Crew:
         size = self._settings.feedback_window_max_bytes
         window = Window(path, span=self._span, max_bytes=size)
         self._windows[partition] = window
-        intake = Intake(self._log, partition, self._metrics, self._reads)
+        intake = Intake(self._log, partition, self._metrics)
         folder = self._settings.examples
         return Worker(intake, window, folder, self._metrics, span=self._span)
 

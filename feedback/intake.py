@@ -1,12 +1,7 @@
-"""The records of one partition as events; what cannot be read goes to the dead letters.
-
-Where more lies behind a batch it is read meanwhile, by another thread: while a batch is stored,
-SQLite and Arrow leave Python to others.
-"""
+"""The records of one partition as events; what cannot be read goes to the dead letters."""
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from typing import NamedTuple, TypeVar
 
 from feedback.answers import read_answer
@@ -32,61 +27,41 @@ class Taken(NamedTuple):
     full: bool  # more may lie behind it
 
 
-class _Read(NamedTuple):
-    """A batch before it is known how much of it is not too much."""
-
-    served: list[Served]
-    said: list[Said]
-    bad: dict[str, list[Bad]]
-    judged: list[Record]
-    end: Watermark
-    left: dict[str, int]  # of each topic, behind the end
-    full: bool
-
-
 class AnotherLog(ValueError):
     """More was read than this log ever had."""
 
 
 class Intake:
-    """`reads`: one thread, which does not end before the log is closed."""
-
-    def __init__(self, log: Log, partition: int, metrics: Metrics, reads: Executor) -> None:
+    def __init__(self, log: Log, partition: int, metrics: Metrics) -> None:
         self.partition = partition
-        self._log, self._metrics, self._reads = log, metrics, reads
-        self._ahead: tuple[Watermark, int, Future[_Read]] | None = None
+        self._log, self._metrics = log, metrics
         self.places = [f"{topic}/{partition}" for topic in TOPICS]
 
     def take(
         self, start: Watermark, limit: int, until: Watermark | None, fitting: Fitting = len
     ) -> Taken:
         """From `start` on, at most `limit` of each topic; or up to `until`, where that is known."""
-        read = self._read_on(start, limit) if until is None else self._read_up_to(start, until)
-        fit = fitting([record.key for record in read.judged])
-        if fit < len(read.judged):
-            read = self._cut(read, _end(read.judged[:fit]) or 0)
-        for topic, bad in read.bad.items():
-            self._put_aside(topic, bad)
-        for topic, left in read.left.items():
-            self._metrics.behind(topic, self.partition, left)
-        if read.full and until is None:
-            self._ahead = read.end, limit, self._reads.submit(self._next_batch, read.end, limit)
-        return Taken(read.served, read.said, read.end, read.full)
-
-    def _read_on(self, start: Watermark, limit: int) -> _Read:
-        ahead, self._ahead = self._ahead, None
-        if ahead and ahead[:2] == (start, limit):
-            return ahead[2].result()
-        return self._reads.submit(self._next_batch, start, limit).result()
+        completions, verdicts = self.places
+        if until:
+            served = list(self._up_to("completions", start[completions], until[completions]))
+            judged = list(self._up_to("verdicts", start[verdicts], until[verdicts]))
+            said = judged[: fitting([record.key for record in judged])]
+            cut = {verdicts: _end(said) or 0} if len(said) < len(judged) else {}
+            return self._taken(served, said, until | cut, full=True)
+        served = self._next("completions", start[completions], limit)
+        judged = self._next("verdicts", start[verdicts], limit)
+        said = judged[: fitting([record.key for record in judged])]
+        ends = {completions: _end(served), verdicts: _end(said)}
+        self._behind(ends)
+        full = _is_full(served, limit) or _is_full(judged, limit) or len(said) < len(judged)
+        return self._taken(served, said, {p: ends[p] or start[p] for p in self.places}, full=full)
 
     def forgets(self, start: int) -> tuple[list[Forget], int]:
         """All users who want to be forgotten, from `start` on, and where more would follow."""
         found = list[Forget]()
         while records := self._log.read(FORGETS.name, 0, start):
-            some, bad = _as_events(records, _forget)
-            found += some
-            if self.partition == 0:  # every partition's worker reads them
-                self._put_aside(FORGETS.name, bad)
+            # Every partition's worker reads them; one puts aside what cannot be read.
+            found += self._read(FORGETS.name, records, _forget, aside=self.partition == 0)
             start = records[-1].position.offset + 1
         return found, start
 
@@ -100,29 +75,12 @@ class Intake:
                     "that feedback_window and examples were made from"
                 )
 
-    def _next_batch(self, start: Watermark, limit: int) -> _Read:
-        served, judged = (
-            self._next(topic, start[place], limit)
-            for topic, place in zip(TOPICS, self.places, strict=True)
-        )
-        ends = dict(zip(self.places, map(_end, (served, judged)), strict=True))
-        full = _is_full(served, limit) or _is_full(judged, limit)
-        end = {place: ends[place] or start[place] for place in ends}
-        return _read(served, judged, end, full)._replace(left=self._left(ends))
-
-    def _read_up_to(self, start: Watermark, end: Watermark) -> _Read:
-        served, judged = (
-            list(self._up_to(topic, start[place], end[place]))
-            for topic, place in zip(TOPICS, self.places, strict=True)
-        )
-        return _read(served, judged, end, True)
-
-    def _cut(self, read: _Read, end: int) -> _Read:
-        """Without the verdicts from `end` on."""
-        said = [one for one in read.said if one.position.offset < end]
-        bad = [one for one in read.bad["verdicts"] if one.record.position.offset < end]
-        reached = read.end | {self.places[1]: end}
-        return read._replace(said=said, bad=read.bad | {"verdicts": bad}, end=reached, full=True)
+    def _taken(
+        self, served: list[Record], said: list[Record], end: Watermark, *, full: bool
+    ) -> Taken:
+        answers = self._read("completions", served, _served)
+        words = self._read("verdicts", said, _said)
+        return Taken(answers, words, end, full)
 
     def _next(self, topic: str, start: int, limit: int) -> list[Record]:
         records = self._log.read(topic, self.partition, start, limit)
@@ -130,12 +88,12 @@ class Intake:
             self._missed(topic, records[0].position.offset - start)
         return records
 
-    def _left(self, ends: dict[str, int | None]) -> dict[str, int]:
-        return {
-            topic: self._log.end(topic)[self.partition] - end
-            for topic, end in zip(TOPICS, ends.values(), strict=True)
-            if end
-        }
+    def _behind(self, ends: dict[str, int | None]) -> None:
+        for place, end in ends.items():
+            topic = place.partition("/")[0]
+            if end:
+                left = self._log.end(topic)[self.partition] - end
+                self._metrics.behind(topic, self.partition, left)
 
     def _up_to(self, topic: str, start: int, end: int) -> Iterator[Record]:
         while start < end:
@@ -148,27 +106,19 @@ class Intake:
             _log.error("%d records of %s were removed before they were read", records, topic)
             self._metrics.missed(topic, records)
 
-    def _put_aside(self, topic: str, bad: list[Bad]) -> None:
-        if bad:
+    def _read(
+        self, topic: str, records: list[Record], how: Callable[[Record], T], *, aside: bool = True
+    ) -> list[T]:
+        found, bad = list[T](), list[Bad]()
+        for record in records:
+            try:
+                found.append(how(record))
+            except BadEvent as error:
+                bad.append(Bad(record, str(error)))
+        if bad and aside:
             put_aside(self._log, topic, bad)
             self._metrics.put_aside(topic, len(bad))
-
-
-def _read(served: list[Record], judged: list[Record], end: Watermark, full: bool) -> _Read:
-    answers, unread = _as_events(served, _served)
-    words, unheard = _as_events(judged, _said)
-    bad = {"completions": unread, "verdicts": unheard}
-    return _Read(answers, words, bad, judged, end, {}, full)
-
-
-def _as_events(records: list[Record], how: Callable[[Record], T]) -> tuple[list[T], list[Bad]]:
-    found, bad = list[T](), list[Bad]()
-    for record in records:
-        try:
-            found.append(how(record))
-        except BadEvent as error:
-            bad.append(Bad(record, str(error)))
-    return found, bad
+        return found
 
 
 def _served(record: Record) -> Served:

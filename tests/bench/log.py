@@ -24,7 +24,7 @@ from feedback.events import Completion, encode
 from feedback.log import Log, open_log
 from feedback.window import Window
 from ops.demo.brokers import brokers
-from tests.feedback.made import READS, completion, thumb, worker
+from tests.feedback.made import completion, thumb, worker
 
 RECORDS, PAIRS, BATCH, RUNS = 20_000, 20_000, 1_000, 5
 EVENT = b"x" * 500
@@ -155,35 +155,32 @@ def our_workers(count: int, address: str) -> float:
     url = f"kafka://{address}?prefix=b{uuid.uuid4().hex}.&partitions={count}"
     with tempfile.TemporaryDirectory() as folder, closing(open_log(url)) as log:
         records = _append_pairs(log)
-        ready = SPAWN.Barrier(count + 1, timeout=60)
-        args = [(url, Path(folder), number, ready) for number in range(count)]
+        turn = SPAWN.Barrier(count + 1, timeout=60)
+        args = [(url, Path(folder), number, turn) for number in range(count)]
         processes = [SPAWN.Process(target=_join, args=some) for some in args]
         for process in processes:
             process.start()
-        ready.wait()
-
-        def work() -> None:
-            for process in processes:
-                process.join()
-
-        rate = _rate(records, work)
+        turn.wait()
+        rate = _rate(records, turn.wait)  # without closing, as the raw consumer's
+        for process in processes:
+            process.join()
         ends = [batch.end for batch in examples.batches(Path(folder) / "examples")]
         reached = {place: max(end.get(place, 0) for end in ends) for one in ends for place in one}
         assert sum(reached.values()) == records, reached
     return rate
 
 
-def _join(url: str, folder: Path, partition: int, ready: Barrier) -> None:
+def _join(url: str, folder: Path, partition: int, turn: Barrier) -> None:
     tune()
     pa.table({"column": [1]})  # what the first table loads
     with closing(open_log(url)) as log, closing(Window(folder / f"{partition}.db")) as window:
         works = worker(log, window, folder / "examples", partition)
-        log.read("forgets", 0, 0, 1)  # it is connected, as the raw consumer is
-        for topic in ("completions", "verdicts"):
-            READS.submit(log.read, topic, partition, 0, 1).result()
-        ready.wait()
+        for topic, one in (("completions", partition), ("verdicts", partition), ("forgets", 0)):
+            log.read(topic, one, 0, 1)  # it is connected, as the raw consumer is
+        turn.wait()
         while works.step():
             pass
+        turn.wait()
 
 
 def _topic(log: Log) -> str:

@@ -7,7 +7,6 @@ import pytest
 
 from feedback.log import Log, open_log
 from ops.demo.brokers import brokers
-from tests.feedback.made import READS
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +34,6 @@ def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Calla
         return opened[-1]
 
     yield open_one
-    READS.submit(int).result()  # what is read ahead has come
     for log in opened:
         log.close()
 

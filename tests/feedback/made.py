@@ -1,7 +1,6 @@
 """Events made for tests, with only what a test cares about."""
 
 from array import array
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from feedback.window import Window
 from feedback.words import word_of
 from feedback.worker import Worker
 
-READS = ThreadPoolExecutor(1)  # a log keeps its readers by thread
 SPAN = timedelta(days=14)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -117,4 +115,4 @@ def _as_read(row: Example) -> Example:
 
 def worker(log: Log, window: Window, folder: Path, partition: int = 0) -> Worker:
     metrics = Metrics()
-    return Worker(Intake(log, partition, metrics, READS), window, folder, metrics, span=SPAN)
+    return Worker(Intake(log, partition, metrics), window, folder, metrics, span=SPAN)

@@ -19,7 +19,7 @@ from feedback.patrol import FILES
 from feedback.settings import Settings
 from feedback.shares import GRACE_SECONDS
 from feedback.window import Window
-from tests.feedback.made import READS, completion, thumb, worker
+from tests.feedback.made import completion, thumb, worker
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def say(log: Log, count: int) -> None:
 def test_a_turn_joins_and_guards(tmp_path: Path, log: Log) -> None:
     say(log, 5)
     settings = settings_for(tmp_path, feedback_guard=Rules(a_day=3))
-    with closing(Crew(settings, log, Metrics(), READS)) as crew:
+    with closing(Crew(settings, log, Metrics())) as crew:
         assert crew.turn() is False
         crew.turn()
     rows = examples.read(tmp_path / "examples").examples
@@ -52,8 +52,8 @@ def test_a_turn_joins_and_guards(tmp_path: Path, log: Log) -> None:
 def test_who_comes_second_waits_until_the_first_is_gone(tmp_path: Path, log: Log) -> None:
     settings = settings_for(tmp_path)
     say(log, 1)
-    with closing(Crew(settings, log, Metrics(), READS)) as second:
-        with closing(Crew(settings, log, Metrics(), READS)) as first:
+    with closing(Crew(settings, log, Metrics())) as second:
+        with closing(Crew(settings, log, Metrics())) as first:
             first.turn()
             say(log, 3)
             second.turn()
@@ -72,7 +72,7 @@ def test_a_guard_that_comes_to_many_files_goes_on_at_once_and_the_join_meanwhile
             say(log, n)
             works.step()
     settings = settings_for(tmp_path, feedback_guard=Rules(in_a_burst=1000))
-    with closing(Crew(settings, log, Metrics(), READS)) as crew:
+    with closing(Crew(settings, log, Metrics())) as crew:
         say(log, FILES + 2)
         assert [crew.turn(), crew.turn()] == [True, False]
     assert len(examples.batches(tmp_path / "examples")) == FILES + 2
@@ -80,12 +80,12 @@ def test_a_guard_that_comes_to_many_files_goes_on_at_once_and_the_join_meanwhile
 
 def test_examples_that_are_too_old_are_swept(tmp_path: Path, log: Log) -> None:
     say(log, 1)
-    with closing(Crew(settings_for(tmp_path), log, Metrics(), READS)) as crew:
+    with closing(Crew(settings_for(tmp_path), log, Metrics())) as crew:
         crew.turn()
     (batch,) = examples.batches(tmp_path / "examples")
     os.utime(batch.path, (time() - 2 * 86_400,) * 2)
     settings = settings_for(tmp_path, feedback_examples_days=1)
-    with closing(Crew(settings, log, Metrics(), READS)) as crew:
+    with closing(Crew(settings, log, Metrics())) as crew:
         crew.turn()
     assert examples.batches(tmp_path / "examples") == []
 
@@ -107,8 +107,8 @@ class Second(SqliteLog):
 def test_what_was_taken_on_goes_to_who_comes_back_and_nothing_counts_twice(tmp_path: Path) -> None:
     settings, seconds = settings_for(tmp_path, feedback_workers=2), [0.0]
     with closing(Second(tmp_path / "log.db")) as log:
-        here = Crew(settings, log, Metrics(), READS, clock=lambda: seconds[0])
-        there = Crew(settings, log, Metrics(), READS)
+        here = Crew(settings, log, Metrics(), clock=lambda: seconds[0])
+        there = Crew(settings, log, Metrics())
         with closing(here), closing(there):
             seconds[0] = GRACE_SECONDS
             say(log, 2)
