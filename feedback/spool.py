@@ -30,6 +30,8 @@ class Pace:
     # What is not durable waits for others to share its trip: taken at once, each record would hold
     # up the answer that it belongs to.
     gather_seconds: float = 0.05
+    # So long it gathers on after the last one: who writes a record need not wake it each time.
+    linger_seconds: float = 1.0
     # How often it looks for what a process that shared the folder left when it died.
     look_seconds: float = 5.0
     batch_bytes: int = 500_000
@@ -166,12 +168,15 @@ class Spool:
         self._in_trouble.add(path)
 
     def _drain(self) -> None:
-        stopping = False
+        stopping, came, since = False, 0, time.monotonic()
         while not stopping:
             if self._more.wait(self._pace.look_seconds):
                 self._urgent.wait(self._pace.gather_seconds)
             self._urgent.clear()
-            self._more.clear()
+            if self._came != came:
+                came, since = self._came, time.monotonic()
+            elif time.monotonic() - since >= self._pace.linger_seconds:
+                self._more.clear()
             stopping = self._stop.is_set()  # before the last look, so that it sees everything
             if time.monotonic() - self._looked >= self._pace.look_seconds:
                 self._take_over()

@@ -11,7 +11,8 @@ import uvicorn
 
 from feedback.begin import settings_told
 from serving.api import build
-from serving.engine import Engine, Patience
+from serving.connections import Patience
+from serving.engine import Engine
 from serving.protocol import Protocol
 from serving.settings import Settings
 from serving.wiring import wire
@@ -53,7 +54,6 @@ def over_http(settings: Settings) -> list[Engine]:
             url,
             settings.name,
             patience=Patience(settings.serving_silence_seconds, settings.serving_answer_seconds),
-            connections=settings.serving_engine_connections,
             key=key.get_secret_value() if key else None,
         )
         for url in settings.engine_url

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feedback.begin import settings_told
 from serving.api import Parts, build, handlers
-from serving.engine import Patience
+from serving.connections import Patience
 from serving.errors import ServingError
 from serving.inside import Inside
 from serving.keys import OneKey

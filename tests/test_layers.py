@@ -59,7 +59,7 @@ FENCES = {
     "tensorboard": ("trainer/trackers.py",),
     "mlflow": ("trainer/trackers.py",),
     "wandb": ("trainer/trackers.py",),
-    "aiohttp": ("serving/engine.py",),
+    "httptools": ("serving/connections.py",),
     "opentelemetry": ("serving/traces.py",),
     "kafka": ("feedback/log_kafka.py", "feedback/kafka_topics.py", "feedback/kafka_records.py"),
     "pyarrow": ("feedback/examples.py", "feedback/columns.py"),

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.apis import CHAT, TEXT
-from serving.engine import Patience
+from serving.connections import Patience
 from serving.errors import (
     AnswerTooLong,
     BadAnswer,
