@@ -1,11 +1,12 @@
-"""What an example keeps of a completion, read in half the time that the whole event takes. Pure.
+"""Completions written, and read as far as examples keep them, in half the event's own time.
+Door. Pure.
 
 What is usual is read here, and strictly; all else is left to `decode`, which reads it or says what
 is wrong. Both read a record to the same values, but for parts of a microsecond.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from struct import pack
 from typing import Annotated, Any, Literal, NamedTuple
@@ -14,7 +15,7 @@ from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder
 from pydantic_core import to_json
 
-from feedback.events import Completion, decode
+from feedback.events import Completion, decode, encode
 
 
 class Answer(NamedTuple):
@@ -80,13 +81,33 @@ def read_answer(raw: bytes) -> Answer:
 
 def usual_answer(raw: bytes) -> Answer | None:
     try:
-        found = _USUAL.decode(raw)
-        answer = answer_of(found)
-    except (MsgspecError, ValueError, OverflowError, RecursionError):
+        found = _usual(raw)
+        answer = found and answer_of(found)
+    except (ValueError, OverflowError, RecursionError):
         return None
-    told = answer.messages + answer.parameters
-    deep = told.count("[") + told.count("{") > _BRACKETS
-    return None if deep or len(found.logprobs) != len(found.answer_ids) else answer
+    return answer if answer and not _is_deep(answer.messages + answer.parameters) else None
+
+
+def written(completion: Mapping[str, Any]) -> bytes:
+    """As `encode` of an event with these fields; ValidationError where there is no such event."""
+    try:
+        raw = to_json({"kind": "completion", "v": 1, **completion})
+        usual = _usual(raw) and not _is_deep(raw.decode())
+    except (ValueError, RecursionError):  # it says what is wrong
+        usual = False
+    return raw if usual else encode(Completion(**completion))
+
+
+def _usual(raw: bytes) -> _Usual | None:
+    try:
+        found = _USUAL.decode(raw)
+    except MsgspecError:
+        return None
+    return found if len(found.logprobs) == len(found.answer_ids) else None
+
+
+def _is_deep(told: str) -> bool:
+    return told.count("[") + told.count("{") > _BRACKETS
 
 
 def answer_of(completion: Completion | _Usual) -> Answer:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
-from feedback.events import BASE, Completion, encode, first_complaint, group_of
+from feedback.answers import written
+from feedback.events import BASE, first_complaint, group_of
 from feedback.log import COMPLETIONS
 from feedback.privacy import CannotRedact, Redact, pseudonym
 from serving.apis import Api, Part
@@ -23,7 +24,7 @@ from serving.errors import BadAnswer, EngineError, EngineRefused, ServingError, 
 from serving.metrics import NO_ADAPTER, Metrics
 from serving.split import Split, choose
 from serving.tokens import Grant, Tokens
-from serving.turn import Away, Chosen, Headers, Turn
+from serving.turn import Away, Chosen, Headers, Token, Turn
 
 # What vLLM answers when it does not know an adapter, knows it as withdrawn, finds its files
 # changed, or cannot load it. The request may be at fault as well: then stable refuses it too.
@@ -31,6 +32,7 @@ CANNOT_LOAD = (400, 404, 409, 422)
 FEEDBACK_TOKEN = "feedback_token"  # its field in the first part of an answer
 Traced = Callable[[Turn], AbstractContextManager[None]]
 _UNTRACED = nullcontext()
+_SIGN_SECONDS = 0.001  # while the engine works: before that it would only keep the engine waiting
 _log = logging.getLogger(__name__)
 
 
@@ -118,7 +120,7 @@ class Chat:
             batch, rest = await (self._ask(turn, *arm) if arm else self._open(turn))
             turn.first_seconds = perf_counter() - ask.started
             try:
-                batch[0][FEEDBACK_TOKEN] = self._token(turn, batch[0]["id"])
+                batch[0][FEEDBACK_TOKEN] = self._token(turn, batch[0]["id"]).signed
                 while batch:
                     shown = [turn.take(part) for part in batch]
                     if not ask.streams:
@@ -129,9 +131,12 @@ class Chat:
             finally:
                 await rest.aclose()
 
-    def _token(self, turn: Turn, completion_id: str) -> str:
-        until = int(time() + self.token_seconds)
-        return self.tokens.sign(Grant(group_of(completion_id), turn.user, until, turn.ask.app))
+    def _token(self, turn: Turn, completion_id: str) -> Token:
+        if turn.token is None or turn.token.id != completion_id:
+            until = int(time() + self.token_seconds)
+            grant = Grant(group_of(completion_id), turn.user, until, turn.ask.app)
+            turn.token = Token(completion_id, self.tokens.sign(grant))
+        return turn.token
 
     async def _open(self, turn: Turn) -> Opened:
         """Ask the chosen adapter. Users of a canary that cannot be loaded get stable's answer."""
@@ -180,6 +185,7 @@ class Chat:
         turn.chosen, turn.id = chosen, f"{api.prefix}{request_id}"  # as vLLM will name its answer
         body = turn.ask.for_engine()
         batches = self.engine.answer(api, chosen.adapter, body, request_id, turn.headers)
+        get_running_loop().call_later(_SIGN_SECONDS, self._token, turn, turn.id)
         with turn.away:
             first = await anext(batches, None)
         if first is None:
@@ -204,20 +210,16 @@ class Chat:
         redact = self.redact and cache(self.redact)  # the choices share their messages
         for index in turn.choices:
             try:
-                completion = turn.completion(
+                fields = turn.completion(
                     index, at=at, total_seconds=total_seconds, parent=self.parent, redact=redact
                 )
-                if self._spooled(completion):
+                if self.spool.append_soon(COMPLETIONS.name, group_of(turn.id), written(fields)):
                     continue
             except ValidationError as error:
                 _log.error("a completion cannot be written down: %s", first_complaint(error))
             except CannotRedact as error:
                 _log.error("a completion cannot be redacted and is left out: %s", error)
             self.metrics.completions_lost.inc()
-
-    def _spooled(self, completion: Completion) -> bool:
-        key, value = group_of(completion.id), encode(completion)
-        return self.spool.append_soon(COMPLETIONS.name, key, value)
 
     def _count(self, turn: Turn, outcome: str, total_seconds: float, own_seconds: float) -> None:
         # Callers can name any number of adapters that there are not: no label for those.

@@ -2,13 +2,15 @@
 
 from typing import Any, TypeGuard
 
-from pydantic_core import from_json
+from msgspec import MsgspecError
+from msgspec.json import decode as from_json  # two thirds of the time of pydantic's
 
 from serving.apis import Part
 from serving.errors import BadAnswer, EngineAway, EngineRefused, ServingError, WrongAdapter
 
 _DATA = b"data: "
 _DONE = b"[DONE]"
+_NOT_JSON = (MsgspecError, UnicodeError, RecursionError)
 
 
 def whole(raw: bytes, model: str) -> Part:
@@ -23,7 +25,7 @@ def refusal(status: int, raw: bytes) -> EngineRefused:
     try:
         said = from_json(raw)["error"]
         code = said.get("code")
-    except (ValueError, TypeError, KeyError, AttributeError):  # not in vLLM's shape
+    except (*_NOT_JSON, TypeError, KeyError, AttributeError):  # not in vLLM's shape
         return EngineRefused(status, {"message": raw[:200].decode(errors="replace")})
     return EngineRefused(code if isinstance(code, int) else status, said)
 
@@ -67,7 +69,7 @@ class Events:
 def _parsed(raw: bytes) -> Part:
     try:
         part = from_json(raw)
-    except ValueError as error:
+    except _NOT_JSON as error:
         raise BadAnswer(f"the engine said {raw[:80]!r}; expected JSON") from error
     if isinstance(part, dict) and "error" in part:
         raise refusal(500, raw)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from feedback.events import GROUP_END, Completion
+from feedback.events import GROUP_END
 from feedback.privacy import CannotRedact, Redact, redacted
 from serving.apis import Api, Part, Said
 from serving.ask import Ask
@@ -19,6 +19,13 @@ class Chosen(NamedTuple):
 
     adapter: str
     revision: int | None = None
+
+
+class Token(NamedTuple):
+    """Lets its bearer rate the answer of this id."""
+
+    id: str
+    signed: str
 
 
 @dataclass
@@ -88,6 +95,7 @@ class Turn:
     engine_failed: bool = False
     headers: Headers = ()  # for the engine: whose trace it is part of
     id: str = field(default="", init=False)
+    token: Token | None = field(default=None, init=False)
     _prompt_ids: tuple[int, ...] = field(default=(), init=False)
     _choices: dict[int, _Choice] = field(default_factory=dict, init=False)
 
@@ -137,25 +145,26 @@ class Turn:
         total_seconds: float,
         parent: Callable[[str], str | None],
         redact: Redact | None,
-    ) -> Completion:
+    ) -> dict[str, Any]:
+        """The fields of the event."""
         assert self.chosen is not None  # whoever answered, or failed, was asked
         choice = self._choices.get(index, _Choice())
-        return Completion(
-            at=at,
-            id=f"{self.id}{GROUP_END}{index}" if index else self.id,
-            conversation=self.ask.conversation,
-            user=self.user,
-            app=self.ask.app,
-            adapter=self.chosen.adapter,
-            parent=parent(self.chosen.adapter),
-            split_revision=self.chosen.revision,
+        return {
+            "at": at,
+            "id": f"{self.id}{GROUP_END}{index}" if index else self.id,
+            "conversation": self.ask.conversation,
+            "user": self.user,
+            "app": self.ask.app,
+            "adapter": self.chosen.adapter,
+            "parent": parent(self.chosen.adapter),
+            "split_revision": self.chosen.revision,
             **self._written(index, choice, redact),
-            finish_reason=choice.finish_reason,
-            prompt_tokens=len(choice.prompt_ids or self._prompt_ids),
-            answer_tokens=len(choice.ids),
-            first_token_seconds=self.first_seconds if self.ask.streams else None,
-            total_seconds=total_seconds,
-        )
+            "finish_reason": choice.finish_reason,
+            "prompt_tokens": len(choice.prompt_ids or self._prompt_ids),
+            "answer_tokens": len(choice.ids),
+            "first_token_seconds": self.first_seconds if self.ask.streams else None,
+            "total_seconds": total_seconds,
+        }
 
     def _written(self, index: int, choice: _Choice, redact: Redact | None) -> dict[str, Any]:
         """Its texts and its ids. Ids spell the texts: where one was redacted they are left out."""

@@ -23,6 +23,7 @@ DOORS = {
         "feedback.log",
     },
     "serving": {
+        "feedback.answers",
         "feedback.begin",
         "feedback.events",
         "feedback.log",

@@ -2,12 +2,14 @@
 
 import json
 from array import array
+from datetime import datetime
 from random import Random
 
 import pytest
 from hypothesis import given
+from pydantic import ValidationError
 
-from feedback.answers import _Usual, answer_of, read_answer, usual_answer
+from feedback.answers import _Usual, answer_of, read_answer, usual_answer, written
 from feedback.events import BadEvent, Completion, decode, encode
 from feedback.examples import Example
 from tests.feedback.fuzz import WAYS
@@ -18,6 +20,46 @@ from tests.feedback.test_events import completions
 @given(completions())
 def test_every_completion_is_read_to_the_same_values(served: Completion) -> None:
     assert read_answer(encode(served)) == answer_of(served)
+
+
+@given(completions())
+def test_every_completion_is_written_as_the_event_is(served: Completion) -> None:
+    assert decode(written(served.model_dump()), (Completion,)) == served
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("user", ""),
+        ("user", 5),
+        ("user", "a" * 201),
+        ("answer", "a" * 200_001),
+        ("answer_ids", (1, 2**31)),
+        ("logprobs", (-1.0,)),
+        ("logprobs", (-1.0, float("nan"))),
+        ("logprobs", (-1.0, float("-inf"))),
+        ("parameters", {"top_p": float("inf")}),
+        ("messages", ({"content": float("nan")},)),
+        ("messages", ({"content": object()},)),
+        ("messages", ("hi",)),
+        ("at", datetime(2026, 1, 1)),
+        ("total_seconds", -1.0),
+        ("split_revision", -1),
+        ("more", 1),
+    ],
+)
+def test_what_is_no_completion_is_not_written(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        written(completion().model_dump() | {field: value})
+
+
+@pytest.mark.parametrize("depth", [100, 140, 160, 190])
+def test_what_is_unusual_is_written_too(depth: int) -> None:
+    deep: object = "word"
+    for _ in range(depth):
+        deep = [deep]
+    served = completion().model_copy(update={"messages": ({"role": "user", "content": deep},)})
+    assert decode(written(served.model_dump()), (Completion,)) == served
 
 
 def test_what_is_usual_is_read_the_quick_way() -> None:

@@ -26,9 +26,10 @@ def turn(*deltas: dict[str, Any], error: str | None = None, **body: Any) -> Turn
 
 
 def remembered(taken: Turn, redact: Redact | None) -> Completion:
-    return taken.completion(
+    fields = taken.completion(
         0, at=datetime.now(UTC), total_seconds=1.0, parent=lambda _: None, redact=redact
     )
+    return Completion(**fields)
 
 
 def called(arguments: str) -> dict[str, Any]:
