@@ -7,7 +7,8 @@ import pytest
 
 from feedback.events import BASE
 from tests.trainer.tiny import PLAN, example, quiet, rated_by_base, settle
-from trainer.adapters import load, read_lineage
+from trainer import run
+from trainer.adapters import load, published, read_lineage, verify
 from trainer.endings import RoundFailed
 from trainer.fit import Tell
 from trainer.manifest import Manifest
@@ -112,6 +113,36 @@ def test_with_another_plan_it_begins_anew(dying: Places) -> None:
     die(dying, "epoch 3 of 4")
     run_round(dying, BASE, LONG.model_copy(update={"seed": 1}), tell=quiet)
     assert len(load(dying.adapters, "tiny-v1").curves["kl_parent"]) == 4
+
+
+@pytest.mark.parametrize(
+    "step", ["claim", "save", "write_lineage", "_manifest", "publish, before", "publish, after"]
+)
+def test_killed_between_any_two_steps_of_publishing_it_is_whole_or_unseen(
+    calm: tuple[Places, Manifest], dying: Places, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, when = step.partition(", ")
+    owner: object = Policy if name == "save" else run
+    real = getattr(owner, name)
+
+    def dies(*given: object) -> None:
+        if when != "before":
+            real(*given)
+        raise Killed
+
+    monkeypatch.setattr(owner, name, dies)
+    with pytest.raises(Killed):
+        run_round(dying, BASE, LONG, tell=quiet)
+    monkeypatch.undo()
+    seen = [made.name for made in published(dying.adapters)]
+    assert seen == (["tiny-v1"] if when == "after" else [])
+    if not seen:
+        told = set[str]()
+        made = run_round(dying, BASE, LONG, tell=lambda step, done, of: told.add(step)).manifest
+        assert made and [one.name for one in published(dying.adapters)] == [made.name]
+        assert not [step for step in told if step.startswith("epoch")]  # it had learned all
+    whole = verify(dying.adapters, published(dying.adapters)[0].name)
+    assert whole.files == calm[1].files
 
 
 def test_what_was_published_is_not_published_again(dying: Places) -> None:
