@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from contextlib import closing
 
-from feedback.begin import settings_told
+from feedback.begin import no_arguments, settings_told
 from feedback.crew import Crew
 from feedback.log import LogAway, open_log
 from feedback.metrics import Metrics
@@ -58,4 +58,5 @@ def _serve(metrics: Metrics, port: int) -> None:
 
 
 if __name__ == "__main__":
+    no_arguments("python -m feedback", __doc__)
     main()

@@ -1,5 +1,6 @@
 """How a process of the loop begins: with settings that hold, or not at all. Door."""
 
+import argparse
 import re
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,19 @@ def _no_address(said: object) -> object:
 
 Folder = Annotated[Path, BeforeValidator(_no_address)]  # s3://… would quietly become s3:/…
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_apart), AfterValidator(_checked)]
+
+
+def no_arguments(program: str, told: str | None) -> None:
+    """What a process does is set in the environment alone. Ends it at --help, or any other word."""
+    end = (
+        "It takes no arguments: what it does is set in the environment, see docs/configuration.md."
+    )
+    argparse.ArgumentParser(
+        prog=program,
+        description=told,
+        epilog=end,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
 
 
 @contextmanager

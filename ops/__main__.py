@@ -5,7 +5,7 @@ import signal
 import threading
 from contextlib import closing
 
-from feedback.begin import settings_told
+from feedback.begin import no_arguments, settings_told
 from feedback.log import LogAway, open_log
 from ops.act import SplitContended, warm
 from ops.controller import Controller
@@ -56,4 +56,5 @@ def _tick(controller: Controller, metrics: Metrics) -> None:
 
 
 if __name__ == "__main__":
+    no_arguments("python -m ops", __doc__)
     main()

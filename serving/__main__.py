@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import uvicorn
 
-from feedback.begin import settings_told
+from feedback.begin import no_arguments, settings_told
 from serving.api import build
 from serving.connections import Patience
 from serving.engine import Engine
@@ -61,4 +61,5 @@ def over_http(settings: Settings) -> list[Engine]:
 
 
 if __name__ == "__main__":
+    no_arguments("python -m serving", __doc__)
     main()

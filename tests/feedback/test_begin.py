@@ -35,3 +35,15 @@ def test_a_wrong_setting_ends_the_worker_in_one_line(
     assert done.returncode == BAD_SETTINGS
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("room", ["feedback", "serving", "ops"])
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["--port", "1"], 2), (["start"], 2)])
+def test_a_process_that_takes_no_arguments_says_so(room: str, words: list[str], code: int) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", room, *words], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == code
+    told = ended.stderr if code else ended.stdout
+    assert f"python -m {room}" in told
+    assert ("unrecognized arguments" if code else "set in the environment") in told
