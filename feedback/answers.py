@@ -71,7 +71,9 @@ class _Usual(Struct, forbid_unknown_fields=True, gc=False):
 
 
 _USUAL = Decoder(_Usual)
-_BRACKETS = 150  # both readers stop at some depth, but not at the same
+# Both readers stop at some depth, but not at the same.
+_BRACKETS = 150
+_MOST_DEEP = 50
 
 
 def read_answer(raw: bytes) -> Answer:
@@ -82,20 +84,26 @@ def read_answer(raw: bytes) -> Answer:
 def usual_answer(raw: bytes) -> Answer | None:
     try:
         found = _usual(raw)
-        answer = found and answer_of(found)
+        if found is None:
+            return None
+        answer = answer_of(found)
     except (ValueError, OverflowError, RecursionError):
         return None
-    return answer if answer and not _is_deep(answer.messages + answer.parameters) else None
+    told = answer.messages + answer.parameters
+    return answer if told.count("[") + told.count("{") <= _BRACKETS else None
 
 
 def written(completion: Mapping[str, Any]) -> bytes:
     """As `encode` of an event with these fields; ValidationError where there is no such event."""
+    told = completion.get("messages"), completion.get("parameters")
     try:
         raw = to_json({"kind": "completion", "v": 1, **completion})
-        usual = _usual(raw) and not _is_deep(raw.decode())
-    except (ValueError, RecursionError):  # it says what is wrong
-        usual = False
-    return raw if usual else encode(Completion(**completion))
+        usual = _usual(raw)
+        if usual and usual.at.astimezone(UTC) and _is_flat(told, _MOST_DEEP):
+            return raw
+    except (ValueError, OverflowError, RecursionError):  # the event says what is wrong
+        pass
+    return encode(Completion(**completion))
 
 
 def _usual(raw: bytes) -> _Usual | None:
@@ -106,8 +114,12 @@ def _usual(raw: bytes) -> _Usual | None:
     return found if len(found.logprobs) == len(found.answer_ids) else None
 
 
-def _is_deep(told: str) -> bool:
-    return told.count("[") + told.count("{") > _BRACKETS
+def _is_flat(value: object, most: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return True
+    return most > 0 and all([_is_flat(one, most - 1) for one in value])
 
 
 def answer_of(completion: Completion | _Usual) -> Answer:

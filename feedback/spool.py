@@ -229,7 +229,8 @@ class Spool:
             if file.own and file.waiting:
                 return  # more came
             if file is self._own[-1]:
-                file.empty()
+                if file.written:
+                    file.empty()
                 return
             file.remove()
             (self._own if file.own else self._left).remove(file)

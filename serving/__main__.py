@@ -11,8 +11,8 @@ import uvicorn
 
 from feedback.begin import no_arguments, settings_told
 from serving.api import build
-from serving.connections import Patience
 from serving.engine import Engine
+from serving.limits import Patience
 from serving.protocol import Protocol
 from serving.settings import Settings
 from serving.wiring import wire

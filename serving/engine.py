@@ -1,8 +1,6 @@
-"""The only file that talks to vLLM over HTTP; its failures become ours here.
+"""One vLLM server, asked over HTTP. Knows nothing about splits, nor of other engines."""
 
-Knows nothing about splits, and of one engine only.
-"""
-
+from asyncio import timeout
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any
@@ -11,12 +9,11 @@ from pydantic_core import to_json
 
 from feedback.events import BASE
 from serving.apis import Api, Part
-from serving.connections import CONNECT_SECONDS, Connections, Patience
-from serving.errors import EngineAway
+from serving.connections import CONNECT_SECONDS, Connections
+from serving.errors import BadAnswer, EngineAway, EngineSlow
+from serving.limits import Patience
 from serving.parts import Events, refusal, whole
 from serving.turn import Headers
-
-_HEALTH = Patience(CONNECT_SECONDS, CONNECT_SECONDS)
 
 
 class Engine:
@@ -37,9 +34,12 @@ class Engine:
         vLLM names the answer by our request id. Closing this closes the request.
         """
         model = self._name if adapter == BASE else adapter
-        said = to_json(body | {"model": model})
         more = {"x-request-id": request_id} | dict(headers)
-        async with self._connections.post(api.path, said, more, self._patience) as reply:
+        async with self._connections.post(
+            api.path, to_json(body | {"model": model}), headers=more, patience=self._patience
+        ) as reply:
+            if reply.status < HTTPStatus.BAD_REQUEST and reply.status != HTTPStatus.OK:
+                raise BadAnswer(f"the engine's status is {reply.status}; expected 200")
             if reply.status != HTTPStatus.OK:
                 raise refusal(reply.status, await reply.all())
             if not body.get("stream"):
@@ -54,10 +54,16 @@ class Engine:
 
     async def check(self) -> None:
         """Raises where the engine does not answer."""
-        async with self._connections.get("/health", _HEALTH) as reply:
-            if reply.status != HTTPStatus.OK:
-                raise EngineAway(f"the engine's health is {reply.status}; expected 200")
-            await reply.all()
+        try:
+            async with (
+                timeout(CONNECT_SECONDS),
+                self._connections.get("/health", self._patience) as reply,
+            ):
+                if reply.status != HTTPStatus.OK:
+                    raise EngineAway(f"the engine's health is {reply.status}; expected 200")
+                await reply.all()
+        except TimeoutError as error:
+            raise EngineSlow(f"no answer about its health in {CONNECT_SECONDS:g} s") from error
 
     async def close(self) -> None:
         self._connections.close()

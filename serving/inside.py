@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Scope
 
 from feedback.events import BASE
 from serving.apis import Api, Part
-from serving.connections import Patience
 from serving.errors import AnswerTooLong, BadAnswer, EngineAway, EngineSlow
+from serving.limits import Patience
 from serving.parts import Events, refusal, whole
 from serving.turn import Headers
 

@@ -1,4 +1,4 @@
-"""How much each caller may ask, and all together. Pure.
+"""How much each caller may ask, and all together, and how long an engine may take. Pure.
 
 A rate is a bucket that fills steadily: a minute's worth may be asked at once.
 """
@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from serving.errors import TooMany
 
 MOST_BUCKETS = 100_000  # callers remembered; whoever was away longest begins anew
+
+
+@dataclass(frozen=True)
+class Patience:
+    silence_seconds: float  # between two signs of life of an engine
+    answer_seconds: float  # until the end of its answer
 
 
 @dataclass

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feedback.begin import settings_told
 from serving.api import Parts, build, handlers
-from serving.connections import Patience
 from serving.errors import ServingError
 from serving.inside import Inside
 from serving.keys import OneKey
+from serving.limits import Patience
 from serving.settings import Settings
 from serving.wire import error_response, read_headers
 from serving.wiring import wire

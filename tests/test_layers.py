@@ -60,7 +60,8 @@ FENCES = {
     "tensorboard": ("trainer/trackers.py",),
     "mlflow": ("trainer/trackers.py",),
     "wandb": ("trainer/trackers.py",),
-    "httptools": ("serving/connections.py",),
+    "httptools": ("serving/connection.py",),
+    "aiohttp": (),  # tests and benches ask by it
     "opentelemetry": ("serving/traces.py",),
     "kafka": ("feedback/log_kafka.py", "feedback/kafka_topics.py", "feedback/kafka_records.py"),
     "pyarrow": ("feedback/examples.py", "feedback/columns.py"),

@@ -2,7 +2,7 @@
 
 import json
 from array import array
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from random import Random
 
 import pytest
@@ -43,6 +43,7 @@ def test_every_completion_is_written_as_the_event_is(served: Completion) -> None
         ("messages", ({"content": object()},)),
         ("messages", ("hi",)),
         ("at", datetime(2026, 1, 1)),
+        ("at", datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))),
         ("total_seconds", -1.0),
         ("split_revision", -1),
         ("more", 1),
@@ -60,6 +61,22 @@ def test_what_is_unusual_is_written_too(depth: int) -> None:
         deep = [deep]
     served = completion().model_copy(update={"messages": ({"role": "user", "content": deep},)})
     assert decode(written(served.model_dump()), (Completion,)) == served
+
+
+def test_brackets_in_what_is_said_are_written_the_quick_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = "x[0] = {}\n" * 100
+    offered = [{"function": {"parameters": {"required": ["a", "b"]}}} for _ in range(50)]
+    served = completion().model_copy(
+        update={
+            "answer": code,
+            "messages": ({"role": "user", "content": [{"type": "text", "text": code}]},) * 80,
+            "parameters": {"tools": offered},
+        }
+    )
+    monkeypatch.setattr("feedback.answers.Completion", None)
+    assert json.loads(written(served.model_dump())) == json.loads(encode(served))
 
 
 def test_what_is_usual_is_read_the_quick_way() -> None:

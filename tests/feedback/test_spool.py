@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,17 @@ class HeldLog(SqliteLog):
     def append_all(self, items: list[tuple[str, str, bytes]]) -> list[Position]:
         self.go.wait(60)
         return super().append_all(items)
+
+
+def test_what_comes_after_a_quiet_time_is_handed_over_too(tmp_path: Path) -> None:
+    """The thread gathers on for a while by itself, then sleeps until it is woken."""
+    with closing(SqliteLog(tmp_path / "log.db")) as log:
+        pace = Pace(gather_seconds=0.01, linger_seconds=0.05, look_seconds=60)
+        with closing(Spool(tmp_path / "spool", log, pace=pace)) as spool:
+            for number in range(3):
+                spool.append_soon("completions", "k", b"%d" % number)
+                until(lambda: log.end("completions")[0] == number + 1)  # noqa: B023
+                until(lambda: not spool._more.is_set())
 
 
 def test_while_the_log_takes_too_long_only_the_first_waits_for_it(tmp_path: Path) -> None:

@@ -193,6 +193,44 @@ def test_a_crash_after_the_file_repeats_nothing_and_skips_nothing(
     assert thumbs(folder)["c0"] is False
 
 
+def test_a_batch_that_could_not_be_stored_is_read_again(log: Log, tmp_path: Path) -> None:
+    class Full(Window):
+        fails = False
+
+        def commit(self, served: list[Served], said: list[Said], end: Watermark) -> int:
+            self.fails = not self.fails
+            if self.fails:
+                raise OSError("no room")
+            return super().commit(served, said, end)
+
+    fill(log, 10)
+    with closing(Full(tmp_path / "window.db")) as window:
+        works, found = worker(log, window, tmp_path / "examples"), []
+        while 0 not in found:
+            with suppress(OSError):
+                found.append(works.step(2))
+    assert found == [4, 4, 4, 4, 4, 0]
+    rows = [row for b in examples.batches(tmp_path / "examples") for row in examples.rows(b)]
+    assert [row.completion_id for row in rows] == [f"c{i}" for i in range(10)]
+
+
+def test_what_cannot_be_read_is_put_aside_once_however_few_verdicts_fit(
+    log: Log, tmp_path: Path
+) -> None:
+    with closing(Window(tmp_path / "window.db", max_bytes_at_once=1)) as window:
+        works = worker(log, window, tmp_path / "examples")
+        for name in ("c0", "c1"):
+            log.append("completions", name, encode(completion(name)))
+        works.step()
+        for name in ("c0", "c1"):
+            log.append("verdicts", name, encode(thumb(True, of=name)))
+            log.append("verdicts", name, b"{")
+        run(works)
+    letters = [decode(r.value, (DeadLetter,)) for r in log.read("deadletter", 0, 0)]
+    assert [one.offset for one in letters] == [1, 3]
+    assert thumbs(tmp_path / "examples") == {"c0": True, "c1": True}
+
+
 def test_the_same_log_gives_the_same_bytes(log: Log, tmp_path: Path) -> None:
     fill(log, 40)
     written = []

@@ -7,6 +7,7 @@ import pytest
 
 from feedback.events import group_of
 from serving.chat import new_request_id
+from serving.tokens import Grant, Tokens
 from tests.serving.gateway import MESSAGES, Gateway, until
 from tests.serving.scripted import IDS, LOGPROBS, PROMPT_IDS, WORDS
 
@@ -154,3 +155,21 @@ def test_no_id_is_made_twice() -> None:
 def test_a_completion_has_such_an_id(gateway: Gateway) -> None:
     before, said = new_request_id(), gateway.ask().json()["id"].removeprefix("chatcmpl-")
     assert 0 <= int(said[:12], 16) - int(before[:12], 16) < 60_000
+
+
+def test_the_token_is_signed_while_the_engine_works(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed, real = list[float](), Tokens.sign
+
+    def sign(tokens: Tokens, grant: Grant) -> str:
+        signed.append(time.monotonic())
+        return real(tokens, grant)
+
+    monkeypatch.setattr(Tokens, "sign", sign)
+    gateway.engine.word_seconds = 0.1
+    began = time.monotonic()
+    assert gateway.ask(user="ann").status_code == 200
+    took = time.monotonic() - began
+    assert len(signed) == 1
+    assert signed[0] - began < took / 2

@@ -10,7 +10,6 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from serving.apis import CHAT
-from serving.connections import Patience
 from serving.engine import Engine
 from serving.errors import (
     BadAnswer,
@@ -20,6 +19,7 @@ from serving.errors import (
     EngineSlow,
     WrongAdapter,
 )
+from serving.limits import Patience
 from tests.serving.gateway import until
 from tests.serving.scripted import WORDS, ScriptedEngine
 from tests.serving.servers import served

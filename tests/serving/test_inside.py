@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.apis import CHAT, TEXT
-from serving.connections import Patience
 from serving.errors import (
     AnswerTooLong,
     BadAnswer,
@@ -23,6 +22,7 @@ from serving.errors import (
     EngineSlow,
 )
 from serving.inside import MOST_BLOCKS, Inside
+from serving.limits import Patience
 from tests.serving.scripted import WORDS, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
