@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 from feedback.events import first_complaint
+from feedback.topics import LogAway
 
 # EX_CONFIG of sysexits.h: the same settings would fail again, so nobody need start it again.
 BAD_SETTINGS = 78
 _SECRETS = ("secret", "engine_key", "serving_token_keys")
+_SAY_IT_ALL = ("engine_url", "serving_origins")
 
 
 def _apart(said: object) -> object:
@@ -25,9 +28,26 @@ def _apart(said: object) -> object:
 
 def _checked(urls: tuple[str, ...]) -> tuple[str, ...]:
     for url in urls:
-        if not re.fullmatch(r"https?://[^\s?#]+", url):
-            raise ValueError(f"{url!r} is no address; expected http://HOST:PORT")
+        if why := _fault(url):
+            raise ValueError(f"{why}; expected http://HOST:PORT")
+    if len({*urls}) < len(urls):
+        raise ValueError(f"{', '.join(urls)} names one twice; expected each once")
     return urls
+
+
+def _fault(url: str) -> str | None:
+    try:
+        at = urlsplit(url)
+        port = at.port
+    except ValueError as error:
+        return f"{url!r} is no address: {error}"
+    if "@" in at.netloc:  # neither is for a log
+        return "an address has a user or a password in it"
+    if not re.fullmatch(r"https?://[!-~]+", url) or at.query or at.fragment:
+        return f"{url!r} is no address"
+    if not at.hostname or port == 0:
+        return f"{url!r} is no address"
+    return f"{url!r} ends in /v1, which is added" if url.endswith("/v1") else None
 
 
 def _no_address(said: object) -> object:
@@ -62,6 +82,9 @@ def settings_told() -> Iterator[None]:
         _end(_complaint(error), error)
     except ValueError as error:
         _end(str(error), error)
+    except LogAway as error:  # a file that cannot be opened
+        print(f"the log cannot be opened: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
 
 
 def _complaint(error: ValidationError) -> str:
@@ -72,6 +95,8 @@ def _complaint(error: ValidationError) -> str:
     if field in _SECRETS:  # what was got is for no log
         said = first["msg"].replace("items after validation", "characters")
         return f"{field}: {said.partition(',')[0]}"
+    if field in _SAY_IT_ALL:
+        return f"{field}: {first['msg'].removeprefix('Value error, ')}"
     return first_complaint(error)
 
 

@@ -1,6 +1,7 @@
 """`kafka://…` → which brokers, which topics, and how to be let in. Knows no Kafka."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,8 @@ def read_url(url: str) -> Cluster:
     except ValueError as error:
         raise ValueError(f"log url is {url!r}: {error}; expected {EXPECTED}") from error
     servers = [server for server in parts.netloc.split(",") if server]
-    if not servers or parts.path.strip("/") or "@" in parts.netloc:
+    sound = all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?", one) for one in servers)
+    if not servers or not sound or parts.path.strip("/"):
         raise ValueError(f"log url is {url!r}; expected {EXPECTED}")
     return Cluster(
         servers=",".join(servers),

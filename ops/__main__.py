@@ -35,10 +35,17 @@ def main() -> None:
             warm=lambda adapter: _warm_all(settings, adapter),
             metrics=metrics,
         )
-        metrics.serve(settings.ops_metrics_port)
+        _serve(metrics, settings.ops_metrics_port)
         while not stop.is_set():
             _tick(controller, metrics)
             stop.wait(settings.ops_tick_seconds)
+
+
+def _serve(metrics: Metrics, port: int) -> None:
+    try:
+        metrics.serve(port)
+    except OSError as error:
+        raise SystemExit(f"ops_metrics_port is {port}: {error.strerror}") from error
 
 
 def _warm_all(settings: Settings, adapter: str) -> None:

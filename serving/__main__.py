@@ -41,10 +41,19 @@ def main() -> None:
             proxy_headers=False,  # nobody asks who is behind a proxy
             timeout_graceful_shutdown=settings.serving_drain_seconds,
         )
-        listening = config.bind_socket()
+        listening = _bound(settings.serving_host, settings.serving_port)
         # What the system holds for a slow reader is remembered here too, at twice its size.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, READER_BYTES)
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        (family, *_), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        told = f"serving_host is {host!r}, serving_port is {port}: {error.strerror}"
+        raise SystemExit(told) from error
 
 
 def over_http(settings: Settings) -> list[Engine]:

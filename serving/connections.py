@@ -20,11 +20,7 @@ class Connections:
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         at = urlsplit(url)
-        if at.username is not None or at.password is not None:
-            raise ValueError("engine_url has a user or a password in it; expected engine_key")
-        if not at.hostname or at.port == 0 or not url.isascii():
-            raise ValueError(f"engine_url is {url!r}; expected http://HOST:PORT")
-        self._place = at.hostname, at.port or (443 if at.scheme == "https" else 80)
+        self._place = at.hostname or "", at.port or (443 if at.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if at.scheme == "https" else None
         self._path = at.path.rstrip("/")
         self._head = _lines({"host": at.netloc} | headers)

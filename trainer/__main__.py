@@ -26,7 +26,7 @@ from trainer.lock import RoundRunning
 from trainer.loop import Loop, Start
 from trainer.metrics import Metrics
 from trainer.newest import Newest
-from trainer.parent import SplitReader
+from trainer.parent import AnotherName, SplitReader
 from trainer.past import Ended
 from trainer.plan import Plan, read_plan
 from trainer.record import Record
@@ -62,7 +62,7 @@ def main() -> None:
     if here and here.rank:
         logging.getLogger().setLevel(logging.WARNING)  # the first tells
     with closing(opened) as log:
-        split = SplitReader(log)
+        split = SplitReader(log, settings.name)
         if asked.once:
             sys.exit(once(settings, plan, split))
         if asked.if_due:
@@ -131,7 +131,7 @@ def once(settings: Settings, plan: Plan, split: SplitReader) -> int:
     """The exit code, as `endings` tells them. The last line, on stdout, says what came of it."""
     try:
         return _single(split.serving().stable, settings, plan)
-    except LogAway as error:
+    except (LogAway, AnotherName) as error:
         sys.exit(str(error))
 
 
@@ -140,7 +140,7 @@ def if_due(settings: Settings, plan: Plan, split: SplitReader) -> int:
     loop = _loop(settings, plan, split, began=record.begin().since)
     try:
         start = _look(loop, record)
-    except (LogAway, BadExamples) as error:
+    except (LogAway, BadExamples, AnotherName) as error:
         sys.exit(str(error))
     if start is None:
         print(f"not due: {loop.why}")

@@ -115,21 +115,6 @@ def test_a_header_that_is_none_is_refused_and_not_told(value: str) -> None:
         Connections("http://127.0.0.1:1", {"authorization": value})
 
 
-@pytest.mark.parametrize(
-    ("url", "told"),
-    [
-        ("http://ann:secret@host", "a user or a password in it; expected engine_key$"),
-        ("http://:8001", "engine_url is 'http://:8001'; expected http://HOST:PORT"),
-        ("http://host:0", "expected http://HOST:PORT"),
-        ("http://host/\u65e5", "expected http://HOST:PORT"),
-    ],
-)
-def test_an_address_that_is_none_is_refused_at_the_start(url: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told) as caught:
-        Connections(url, {})
-    assert "secret" not in str(caught.value)
-
-
 async def test_a_connection_is_used_again_once_its_answer_was_read() -> None:
     server = Server([WHOLE])
     async with serving(server) as asking:

@@ -50,6 +50,17 @@ def test_several_addresses_are_told_with_commas_between(monkeypatch: pytest.Monk
 WRONG = [
     ("ENGINE_URL", "a:1", "engine_url: 'a:1' is no address; expected http://HOST:PORT"),
     ("ENGINE_URL", ",", "engine_url: Value should have at least 1 item"),
+    ("ENGINE_URL", "http://ann:fiddle@a", "engine_url: an address has a user or a password in"),
+    ("ENGINE_URL", "http://:8001", "engine_url: 'http://:8001' is no address"),
+    ("ENGINE_URL", "http://a:0", "engine_url: 'http://a:0' is no address"),
+    ("ENGINE_URL", "http://a:99999", "engine_url: 'http://a:99999' is no address: Port out of"),
+    ("ENGINE_URL", "http://a/\u65e5", "engine_url: 'http://a/\u65e5' is no address"),
+    (
+        "ENGINE_URL",
+        "http://a:1/v1",
+        "engine_url: 'http://a:1/v1' ends in /v1, which",
+    ),
+    ("ENGINE_URL", "http://a:1,http://a:1", "engine_url: http://a:1, http://a:1 names one twice"),
     ("SERVING_ORIGINS", "*", "serving_origins: '*' is no address"),
     ("SERVING_ORIGINS", "https://a b", "serving_origins: 'https://a b' is no address"),
     ("SERVING_MAX_IN_FLIGHT", "0", "serving_max_in_flight: Input should be greater than 0"),

@@ -30,7 +30,7 @@ def log(tmp_path: Path) -> Iterator[Log]:
 @pytest.fixture
 def loop(log: Log, tmp_path: Path) -> Loop:
     newest = Newest(tmp_path / "store", "tiny")
-    return Loop(RULES, SplitReader(log), Tally(tmp_path / "examples"), newest, began=DAY)
+    return Loop(RULES, SplitReader(log, "tiny"), Tally(tmp_path / "examples"), newest, began=DAY)
 
 
 def thumbs(folder: Path, start: int, end: int, adapter: str = BASE) -> None:
@@ -96,8 +96,8 @@ def test_a_new_adapter_gets_its_trial_before_the_next_round(
     thumbs(tmp_path, 0, 4)
     assert loop.look(DAY) is None
     assert loop.look(DAY + timedelta(seconds=60)) is not None  # ops has refused it
-    serve(log, 1, "another-v1")  # nobody will try it: its parent does not serve
-    thumbs(tmp_path, 4, 8, adapter="another-v1")
+    serve(log, 1, "tiny-v9")  # nobody will try it: its parent does not serve
+    thumbs(tmp_path, 4, 8, adapter="tiny-v9")
     assert loop.look(DAY) is not None
 
 

@@ -17,10 +17,12 @@ from urllib.request import urlopen
 import pytest
 
 from feedback.begin import BAD_SETTINGS
+from feedback.events import encode
 from feedback.log import Log, LogAway, open_log
+from tests.trainer.test_parent import split
 from tests.trainer.test_past import ended
 from tests.trainer.tiny import PLAN, example, rated_by_base, settle
-from trainer.__main__ import once, turn
+from trainer.__main__ import if_due, once, turn
 from trainer.adapters import load, verify
 from trainer.due import Rules
 from trainer.lock import only_one
@@ -76,7 +78,7 @@ def record(settings: Settings) -> Record:
 @pytest.mark.integration
 def test_once_runs_a_round_on_what_serves(settings: Settings, log: Log) -> None:
     rated_by_base(Path(settings.model), settings.examples)
-    assert once(settings, PLAN, SplitReader(log)) == 0
+    assert once(settings, PLAN, SplitReader(log, "tiny")) == 0
     assert load(settings.adapters, "tiny-v1").parent == "base"
 
 
@@ -126,7 +128,7 @@ def test_torchrun_starts_single_rounds_only(places: Places) -> None:
 def test_once_tells_a_gated_round_from_a_published_one(settings: Settings, log: Log) -> None:
     rated_by_base(Path(settings.model), settings.examples)
     tight = PLAN.model_copy(update={"kl_budget_parent": 1e-6})
-    assert once(settings, tight, SplitReader(log)) == 3
+    assert once(settings, tight, SplitReader(log, "tiny")) == 3
     assert not load(settings.adapters, "tiny-v1").passed
 
 
@@ -134,14 +136,23 @@ def test_once_with_an_adapter_that_is_not_there_fails_in_one_line(
     settings: Settings, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
     log.append("split", "split", b'{"kind": "split", "v": 1, "revision": 1, "stable": "tiny-v7"}')
-    assert once(settings, PLAN, SplitReader(log)) == 5
+    assert once(settings, PLAN, SplitReader(log, "tiny")) == 5
     assert f"the round failed: 'tiny-v7' is not published in {settings.adapters}" in caplog.text
     assert "Traceback" not in caplog.text
 
 
+def test_a_mistyped_name_ends_it_with_the_reason(settings: Settings, log: Log) -> None:
+    log.append("split", "split", encode(split(1, "other-v3")))
+    reader = SplitReader(log, settings.name)
+    with pytest.raises(SystemExit, match=r"^the stable adapter is 'other-v3'; expected 'base' or"):
+        once(settings, PLAN, reader)
+    with pytest.raises(SystemExit, match="THUMBWHEEL_NAME mistyped"):
+        if_due(settings, PLAN, reader)
+
+
 def test_once_beside_another_trainer_ends_with_the_reason(settings: Settings, log: Log) -> None:
     with only_one(settings.trainer_state), pytest.raises(SystemExit, match="another trainer"):
-        once(settings, PLAN, SplitReader(log))
+        once(settings, PLAN, SplitReader(log, "tiny"))
 
 
 def test_once_with_golden_prompts_that_cannot_be_read_ends_with_the_reason(
@@ -151,12 +162,12 @@ def test_once_with_golden_prompts_that_cannot_be_read_ends_with_the_reason(
     (tmp_path / "golden.jsonl").write_text('{"id": "a", "prompt": "how", "contains": 7}')
     plan = PLAN.model_copy(update={"golden": str(tmp_path / "golden.jsonl")})
     with pytest.raises(SystemExit, match="line 1: contains: Input should be a valid string"):
-        once(settings, plan, SplitReader(log))
+        once(settings, plan, SplitReader(log, "tiny"))
 
 
 def test_a_turn_without_news_goes_well(settings: Settings, log: Log, record: Record) -> None:
     record.begin()
-    assert turn(settings, PLAN, loop(settings, SplitReader(log)), record)
+    assert turn(settings, PLAN, loop(settings, SplitReader(log, "tiny")), record)
     assert record.seen().waiting == 0
 
 
@@ -167,7 +178,7 @@ def test_a_round_that_fails_is_counted_and_the_trainer_goes_on(
     settle(settings.examples, [example(n) for n in range(96)], start=0, end=96)
     settle(settings.examples, [example(n, adapter="tiny-v7") for n in range(96)], start=96, end=192)
     log.append("split", "split", b'{"kind": "split", "v": 1, "revision": 1, "stable": "tiny-v7"}')
-    watched = loop(settings, SplitReader(log))
+    watched = loop(settings, SplitReader(log, "tiny"))
     assert not turn(settings, PLAN, watched, record)
     assert record.seen().past.rounds == {"failed": 1}
     assert "'tiny-v7' is not published" in caplog.text
@@ -180,7 +191,7 @@ def test_a_round_of_too_few_rows_comes_again_when_more_wait(
 ) -> None:
     record.begin()
     settle(settings.examples, [example(n, user="ann") for n in range(96)], start=0, end=96)
-    watched = loop(settings, SplitReader(log))
+    watched = loop(settings, SplitReader(log, "tiny"))
     assert not turn(settings, PLAN, watched, record)
     assert turn(settings, PLAN, watched, record)
     assert record.seen().past.rounds == {"too_few": 1}
@@ -194,7 +205,7 @@ def test_a_round_that_another_kept_from_beginning_is_not_held_back(
 ) -> None:
     record.begin()
     settle(settings.examples, [example(n, user="ann") for n in range(96)], start=0, end=96)
-    watched = loop(settings, SplitReader(log))
+    watched = loop(settings, SplitReader(log, "tiny"))
     with only_one(settings.trainer_state):
         assert not turn(settings, PLAN, watched, record)
     assert not turn(settings, PLAN, watched, record)
@@ -208,7 +219,7 @@ def test_examples_that_stay_damaged_are_one_failed_round(
     settle(settings.examples, [example(n) for n in range(96)], start=0, end=96)
     [path] = settings.examples.glob("**/*.parquet")
     path.write_bytes(b"no longer Parquet")
-    watched = loop(settings, SplitReader(log))
+    watched = loop(settings, SplitReader(log, "tiny"))
     assert not turn(settings, PLAN, watched, record)
     assert not turn(settings, PLAN, watched, record)
     assert record.seen().past.rounds == {"failed": 1}
@@ -222,7 +233,7 @@ class Away(SplitReader):
 def test_a_log_that_is_away_is_no_failed_round(
     settings: Settings, log: Log, record: Record, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not turn(settings, PLAN, loop(settings, Away(log)), record)
+    assert not turn(settings, PLAN, loop(settings, Away(log, "tiny")), record)
     assert record.seen().past.rounds == {}
     assert "not now: nobody answers" in caplog.text
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from feedback.events import BASE, encode
 from feedback.log import SPLIT, Log, open_log
 from serving.split import SPLIT_KEY, Split, newest
-from trainer.parent import SplitReader
+from trainer.parent import AnotherName, SplitReader
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def write(log: Log, one: Split) -> None:
 
 
 def test_without_a_split_the_base_model_serves(log: Log) -> None:
-    assert SplitReader(log).serving().stable == BASE
+    assert SplitReader(log, "tiny").serving().stable == BASE
 
 
 def test_a_new_revision_is_seen_at_the_next_look(log: Log) -> None:
-    reader = SplitReader(log)
+    reader = SplitReader(log, "tiny")
     write(log, split(1, "tiny-v1"))
     assert reader.serving().stable == "tiny-v1"
     write(log, split(2, "tiny-v1", canary="tiny-v2"))
@@ -54,7 +54,7 @@ def test_a_record_that_cannot_be_read_is_left_out(
     write(log, split(1, "tiny-v1"))
     log.append(SPLIT.name, SPLIT_KEY, b'{"revision": 0, "stable": "tiny-v9"}')
     log.append(SPLIT.name, SPLIT_KEY, b"not JSON")
-    assert SplitReader(log).serving().stable == "tiny-v1"
+    assert SplitReader(log, "tiny").serving().stable == "tiny-v1"
     assert caplog.text.count("left out") == 2
 
 
@@ -63,7 +63,14 @@ def test_a_split_of_another_version_is_left_out(log: Log, v: bytes) -> None:
     write(log, split(1, "tiny-v1"))
     newer = encode(split(2, "tiny-v2")).replace(b'"v":1', b'"v":' + v)
     log.append(SPLIT.name, SPLIT_KEY, newer)
-    assert SplitReader(log).serving().stable == "tiny-v1"
+    assert SplitReader(log, "tiny").serving().stable == "tiny-v1"
+
+
+@pytest.mark.parametrize("stable", ["other-v1", "tiny-v1x", "tiny-2-v1"])
+def test_nothing_builds_on_another_names_adapter(log: Log, stable: str) -> None:
+    write(log, split(1, stable))
+    with pytest.raises(AnotherName, match=f"is '{stable}'; expected 'base' or tiny-vNUMBER"):
+        SplitReader(log, "tiny").serving()
 
 
 names = st.sampled_from(["base", "tiny-v1", "tiny-v2"])
@@ -76,7 +83,7 @@ def test_it_agrees_with_the_gateway(history: list[Split]) -> None:
     with TemporaryDirectory() as folder, closing(open_log(f"sqlite:///{folder}/l.db")) as log:
         for one in history:
             write(log, one)
-        serving, expected = SplitReader(log).serving(), newest(history)
+        serving, expected = SplitReader(log, "tiny").serving(), newest(history)
     assert expected is not None
     fields = {"revision", "stable", "canary"}
     assert serving.model_dump(include=fields) == expected.model_dump(include=fields)

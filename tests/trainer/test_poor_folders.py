@@ -45,7 +45,7 @@ def trainer(
         monkeypatch.setenv(name, value)
     settings = Settings()
     with closing(open_log(settings.log)) as log:
-        yield Trainer(settings, SplitReader(log))
+        yield Trainer(settings, SplitReader(log, "tiny"))
 
 
 def told(trainer: Trainer, caplog: pytest.LogCaptureFixture, what: str) -> None:
