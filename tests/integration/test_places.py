@@ -246,11 +246,10 @@ def test_whoever_hangs_up_stops_the_engine(place: Place) -> None:
 def test_whoever_hangs_up_on_a_whole_answer_stops_the_engine(place: Place) -> None:
     made = place.engine_metric("vllm:generation_tokens_total")
     body = {"model": "base", "messages": SAY, "max_tokens": 450, "ignore_eos": True}
-    caller = HTTPConnection(urlsplit(place.url).netloc)
     headers = {"content-type": "application/json"}
-    caller.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-    until(lambda: place.engine_metric("vllm:num_requests_running") == 1, 20)
-    caller.close()
+    with closing(HTTPConnection(urlsplit(place.url).netloc)) as caller:
+        caller.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        until(lambda: place.engine_metric("vllm:generation_tokens_total") > made, 20)
     until(lambda: place.engine_metric("vllm:num_requests_running") == 0, 20)
     assert place.engine_metric("vllm:generation_tokens_total") - made < 450
 
