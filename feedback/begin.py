@@ -43,9 +43,8 @@ def _fault(url: str) -> str | None:
         return f"{url!r} is no address: {error}"
     if "@" in at.netloc:  # neither is for a log
         return "an address has a user or a password in it"
-    if not re.fullmatch(r"https?://[!-~]+", url) or at.query or at.fragment:
-        return f"{url!r} is no address"
-    if not at.hostname or port == 0:
+    written = re.fullmatch(r"https?://[!-~]+", url) and not (at.query or at.fragment)
+    if not written or not at.hostname or port == 0:
         return f"{url!r} is no address"
     return f"{url!r} ends in /v1, which is added" if url.endswith("/v1") else None
 
@@ -61,10 +60,8 @@ Addresses = Annotated[tuple[str, ...], BeforeValidator(_apart), AfterValidator(_
 
 
 def no_arguments(program: str, told: str | None) -> None:
-    """What a process does is set in the environment alone. Ends it at --help, or any other word."""
-    end = (
-        "It takes no arguments: what it does is set in the environment, see docs/configuration.md."
-    )
+    """Ends the process at --help, or at any other word."""
+    end = "It takes no arguments; docs/configuration.md has what is set in the environment."
     argparse.ArgumentParser(
         prog=program,
         description=told,

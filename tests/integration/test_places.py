@@ -1,6 +1,7 @@
 """The gateway before a real vLLM and inside one: what an app gets is what vLLM alone would say."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -229,14 +230,17 @@ def test_two_answers_side_by_side_are_two_completions(place: Place, streams: boo
 
 
 def test_whoever_hangs_up_stops_the_engine(place: Place) -> None:
-    made = place.engine_metric("vllm:generation_tokens_total")
     body = {"model": "base", "messages": SAY, "max_tokens": 400, "ignore_eos": True, "stream": True}
     url = f"{place.url}/v1/chat/completions"
-    with httpx.stream("POST", url, json=body, timeout=PATIENCE) as response:
-        for _ in zip(range(10), response.iter_bytes(), strict=False):
-            pass
-        id = response.headers["x-thumbwheel-completion"]
-    (found,) = place.remembered(id)
+    for _ in range(20):  # a busy machine may wake us when all is said
+        made = place.engine_metric("vllm:generation_tokens_total")
+        with httpx.stream("POST", url, json=body, timeout=PATIENCE) as response:
+            for _ in zip(range(10), response.iter_bytes(), strict=False):
+                pass
+            id = response.headers["x-thumbwheel-completion"]
+        (found,) = place.remembered(id)
+        if found.error:
+            break
     assert (found.error, found.finish_reason) == ("client closed", None)
     assert found.answer_tokens and found.answer_tokens < 400
     until(lambda: place.engine_metric("vllm:num_requests_running") == 0, 20)
@@ -244,14 +248,18 @@ def test_whoever_hangs_up_stops_the_engine(place: Place) -> None:
 
 
 def test_whoever_hangs_up_on_a_whole_answer_stops_the_engine(place: Place) -> None:
-    made = place.engine_metric("vllm:generation_tokens_total")
     body = {"model": "base", "messages": SAY, "max_tokens": 450, "ignore_eos": True}
     headers = {"content-type": "application/json"}
-    with closing(HTTPConnection(urlsplit(place.url).netloc)) as caller:
-        caller.request("POST", "/v1/chat/completions", json.dumps(body), headers)
-        until(lambda: place.engine_metric("vllm:generation_tokens_total") > made, 20)
-    until(lambda: place.engine_metric("vllm:num_requests_running") == 0, 20)
-    assert place.engine_metric("vllm:generation_tokens_total") - made < 450
+    before = place.engine_metric("vllm:generation_tokens_total")
+    for seconds in (0.1, 0.2, 0.4, 0.8, 1.6) * 4:
+        with closing(HTTPConnection(urlsplit(place.url).netloc)) as caller:
+            caller.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+            time.sleep(seconds)
+        until(lambda: place.engine_metric("vllm:num_requests_running") == 0, 20)
+        made = place.engine_metric("vllm:generation_tokens_total") - before
+        if made % 450:  # else all were answered whole, or not at all
+            return
+    pytest.fail(f"{made} tokens were made, none of the answers is broken off")
 
 
 def test_a_page_rates_with_its_token_alone(place: Place) -> None:
