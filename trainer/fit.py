@@ -46,7 +46,7 @@ def fit(
     for epoch in range(start.epochs if start else 0, plan.epochs):
         before = policy.weights()
         try:
-            stopped = _epoch(learner, plan, note, tell, f"epoch {epoch + 1}")
+            stopped = _epoch(learner, plan, note, tell, epoch)
         except NotFinite as error:
             stopped = unsound(epoch, error)
         if stopped:
@@ -56,8 +56,13 @@ def fit(
     return Fitted(plan.epochs, None, frozen(curves))
 
 
-def _epoch(learner: Learner, plan: Plan, note: Note, tell: Tell, title: str) -> str | None:
+def _epoch(learner: Learner, plan: Plan, note: Note, tell: Tell, epoch: int) -> str | None:
     """Which budget it went over, if so."""
+    title = f"epoch {epoch + 1}"
+    if learner.renews:
+        tell(f"fresh answers for {title} of {plan.epochs}", 0, 1)
+        note(learner.renew(epoch))
+        tell(f"fresh answers for {title} of {plan.epochs}", 1, 1)
     _learn(learner, note, tell, f"{title} of {plan.epochs}")
     tell(f"drift after {title} of {plan.epochs}", 0, 1)
     over = over_budget(learner, plan, note)

@@ -41,6 +41,15 @@ class Forward:
             found.add(row, self._answers(row, self._hidden(row)))
         return found.logprobs
 
+    def last_states(self, texts: Sequence[Text]) -> Tensor:
+        """(B, H) of each answer's last token, after all layers."""
+        found = torch.zeros(len(texts), self._model.config.hidden_size, device=self._model.device)
+        for row in pack(texts, self._plan.packed_tokens):
+            owners, at = (torch.tensor([*ids], device=found.device) for ids in _ends(row))
+            states = self._hidden(row).index_select(0, at).to(found.dtype)
+            found = found.index_put((owners,), states)
+        return found
+
     def with_strangers(
         self, texts: Sequence[Text], strangers: Sequence[Text]
     ) -> tuple[Tensor, Tensor]:
@@ -119,6 +128,11 @@ class Forward:
         finally:
             for layer in self._checkpointed:
                 layer.training = False
+
+
+def _ends(row: Packed) -> tuple[list[int], list[int]]:
+    """The texts of the row, and where the last token of each stands."""
+    return [*row.lasts], [*row.lasts.values()]
 
 
 class _Found:

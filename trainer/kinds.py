@@ -1,6 +1,6 @@
-"""What differs between methods that learn from thumbs, from pairs and from rankings."""
+"""What differs between methods that learn from thumbs, pairs, rankings, or from all verdicts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ from trainer.items import Items
 from trainer.lessons import Lessons
 from trainer.list_lessons import list_lessons
 from trainer.methods import KINDS, Kind
+from trainer.online import online_lessons
 from trainer.pair_lessons import pair_lessons
 from trainer.pairs import make_pairs, shortage_of_pairs
 from trainer.plan import Plan
@@ -17,6 +18,7 @@ from trainer.rankings import make_rankings, shortage_of_rankings
 from trainer.rows import Row, make_rows, shortage
 from trainer.sides import Tokenize
 from trainer.thumb_lessons import thumb_lessons
+from trainer.verdicts import make_verdicts, shortage_of_verdicts
 
 
 class _Make(Protocol):
@@ -33,7 +35,7 @@ class _Make(Protocol):
 
 class _Teach(Protocol):
     def __call__(
-        self, policy: Policy, items: Sequence[Any], plan: Plan, /, *, trust: bool
+        self, policy: Policy, items: Items[Any], plan: Plan, *, trust: bool
     ) -> Lessons: ...
 
 
@@ -53,10 +55,22 @@ def _make_rows(
     return make_rows(fresh, older, parent=parent, plan=plan)
 
 
+def _taught(
+    lessons: Callable[..., Lessons],
+) -> _Teach:
+    """By what is to be trained on and to be replayed, whichever it is."""
+
+    def teach(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool) -> Lessons:
+        return lessons(policy, [*items.train, *items.replay], plan, trust=trust)
+
+    return teach
+
+
 _WAYS: dict[Kind, Ways] = {
-    "thumbs": Ways(_make_rows, shortage, thumb_lessons),
-    "pairs": Ways(make_pairs, shortage_of_pairs, pair_lessons),
-    "lists": Ways(make_rankings, shortage_of_rankings, list_lessons),
+    "thumbs": Ways(_make_rows, shortage, _taught(thumb_lessons)),
+    "pairs": Ways(make_pairs, shortage_of_pairs, _taught(pair_lessons)),
+    "lists": Ways(make_rankings, shortage_of_rankings, _taught(list_lessons)),
+    "verdicts": Ways(make_verdicts, shortage_of_verdicts, online_lessons),
 }
 
 

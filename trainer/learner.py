@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from trainer.batch import Text
 from trainer.endings import NotFinite
 from trainer.kl import Drift, adapted, drift_of
-from trainer.lessons import Lessons
+from trainer.lessons import Lessons, Renewing
 from trainer.losses import drift
 from trainer.plan import Plan
 from trainer.policy import Policy, Weights
@@ -45,7 +45,19 @@ class Learner:
         ramp = max(plan.warmup_steps, 1)
         self.warm_up = LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / ramp))
         self.kl_weight = plan.kl_weight
-        self.steps = -(-len(lessons) // plan.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Of the epoch that was begun."""
+        return -(-len(self._lessons) // self._plan.batch_size)
+
+    @property
+    def renews(self) -> bool:
+        return isinstance(self._lessons, Renewing)
+
+    def renew(self, epoch: int) -> dict[str, float]:
+        assert isinstance(self._lessons, Renewing)
+        return self._lessons.renew(self._policy, epoch)
 
     def state(self, epochs: int, curves: dict[str, list[float]]) -> State:
         return State(

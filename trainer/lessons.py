@@ -1,7 +1,7 @@
 """What an epoch goes over: all that the learner knows of a method."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -26,6 +26,14 @@ class Lessons(Protocol):
     def __len__(self) -> int: ...
 
     def losses(self, policy: Policy, picked: Sequence[int]) -> Taught: ...
+
+
+@runtime_checkable
+class Renewing(Lessons, Protocol):
+    """Lessons that depend on what the policy has become."""
+
+    def renew(self, policy: Policy, epoch: int) -> dict[str, float]:
+        """Before each epoch. What was found on the way; each name is a curve's."""
 
 
 def lengths(texts: Sequence[Text], policy: Policy) -> Tensor:

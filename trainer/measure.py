@@ -18,6 +18,7 @@ from trainer.plan import Plan
 from trainer.policy import Policy, Sampled, Who
 from trainer.probes import Probes, hear
 from trainer.reference import parent_logprobs
+from trainer.verdicts import apart
 from trainer.words import Words
 
 
@@ -66,14 +67,18 @@ def _behaviour(sampled: Sampled, words: Words | None) -> Behaviour:
 
 
 def _held_out(policy: Policy, held: Sequence[Any], plan: Plan, *, trust: bool) -> HeldOut:
+    kind = KINDS[plan.method]
+    if kind == "verdicts":
+        rows, pairs = apart(held)
+        kind, held = ("thumbs", rows) if len(rows) >= len(pairs) else ("pairs", pairs)
     gains = _gains(policy, held, trust=trust) if held else []
     both = list(zip(held, gains, strict=True))
-    if KINDS[plan.method] == "thumbs":
+    if kind == "thumbs":
         return Thumbs(
             ups=[own[0] for row, own in both if row.liked],
             downs=[own[0] for row, own in both if not row.liked],
         )
-    return Orders([item.leads(own) for item, own in both], KINDS[plan.method])
+    return Orders([item.leads(own) for item, own in both], kind)
 
 
 def _gains(policy: Policy, held: Sequence[Item], *, trust: bool) -> list[list[float]]:

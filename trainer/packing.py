@@ -24,7 +24,7 @@ class Segment(NamedTuple):
 
 @dataclass
 class Packed:
-    """One row. The last four have an entry for each answer token.
+    """One row. From `predictors` to `places` they have an entry for each answer token.
 
     A row may look back at the one before: what can be looked at then starts with that row.
     """
@@ -38,6 +38,7 @@ class Packed:
     targets: list[int] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)  # which text it is of
     places: list[int] = field(default_factory=list)  # the how-manieth token of the answer it is
+    lasts: dict[int, int] = field(default_factory=dict)  # where each text's last token stands
 
     def lay(self, ids: Sequence[int], position: int, prefix: Span | None) -> Span:
         """Put down a new segment."""
@@ -51,6 +52,7 @@ class Packed:
         """An answer that begins at `start` of this row: its first token the prompt predicts."""
         start += self.before
         self.prompts[owner] = prompt
+        self.lasts[owner] = start + len(answer) - 1
         self.predictors += [prompt.end - 1, *range(start, start + len(answer) - 1)][: len(answer)]
         self.targets += answer
         self.owners += [owner] * len(answer)

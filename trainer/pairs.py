@@ -24,7 +24,7 @@ class Pair:
     chosen: Side
     rejected: Side
     weight: float
-    origin: Literal["comparison", "correction", "thumbs"]
+    origin: Literal["comparison", "correction", "thumbs", "drawn"]  # drawn: no user's, a reward's
 
     @property
     def answers(self) -> tuple[Side, Side]:

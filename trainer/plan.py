@@ -80,6 +80,15 @@ class Plan(BaseModel):
     reward_outcome: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     # RRHF's: answers of one ranking, all in one step. Its authors had up to 6; more are cut apart.
     max_ranked: Annotated[int, Field(ge=2)] = 8
+    # Online methods': all verdicts teach a reward model, and that the policy what it draws itself.
+    reward_epochs: Count = 2
+    # Of its LoRA; its head, which begins at nothing, learns ten times as fast.
+    reward_learning_rate: Positive = 1e-4
+    # Is an answer worth more or less for its length? False: what length alone explains of the
+    # verdicts is learned apart and left out, or the policy would soon say more for its own sake.
+    reward_by_length: bool = False
+    online_prompts: Count = 256  # of each epoch, which is an iteration: then answers are drawn anew
+    answers_per_prompt: Annotated[int, Field(ge=2)] = 4
     # What a minority of votes counts. "lift_ups": a minority of up-votes is lifted to down/up, at
     # most to the cap. Never the down-votes: where nine of ten answers are liked, most down-votes
     # are slips of the users. "paper": KTO's authors lift whichever side is too few until all ups

@@ -69,6 +69,10 @@ class Policy:
         """(B, A), zero after an answer's end. In float32."""
         return self._forward.token_logprobs(texts)
 
+    def last_states(self, texts: Sequence[Text]) -> Tensor:
+        """(B, H) of each answer's last token, after all layers: what a head of its own reads."""
+        return self._forward.last_states(texts)
+
     def with_strangers(
         self, texts: Sequence[Text], strangers: Sequence[Text]
     ) -> tuple[Tensor, Tensor]:
@@ -111,6 +115,16 @@ class Policy:
         drawn = [every[at % world][at // world] for at in range(len(prompts))]
         texts = [Text(prompt, answer) for prompt, answer in zip(prompts, drawn, strict=True)]
         return Sampled(texts, [answer[-1] in self._ends for answer in drawn])
+
+    @contextmanager
+    def wearing(self, weights: Weights) -> Iterator[None]:
+        """With another LoRA of the same shape; what it has become is lost unless taken."""
+        now = self.weights()
+        self.restore(weights)
+        try:
+            yield
+        finally:
+            self.restore(now)
 
     @contextmanager
     def lent(self) -> Iterator[Any]:
@@ -162,12 +176,8 @@ class Policy:
             with self._model.disable_adapter():
                 yield
         else:
-            now = self.weights()
-            self.restore(self._parent)
-            try:
+            with self.wearing(self._parent):
                 yield
-            finally:
-                self.restore(now)
 
     def _trainable(self) -> Weights:
         return {name: p for name, p in self._model.named_parameters() if p.requires_grad}

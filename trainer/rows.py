@@ -1,6 +1,7 @@
 """Examples → rows to train on, to replay and to hold out: one for each thumb. Pure."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feedback.examples import Example
@@ -48,10 +49,12 @@ def make_rows(fresh: list[Example], older: list[Example], *, parent: str, plan: 
 
 def shortage(rows: Items[Row], plan: Plan) -> str | None:
     """Why these rows are not worth a round: it would learn little, or could not be judged."""
-    if few := scarce("rows", [row.text for row in rows.train], plan):
-        return few
-    ups = sum(row.liked for row in rows.holdout)
-    downs = len(rows.holdout) - ups
+    return scarce("rows", [row.text for row in rows.train], plan) or unjudged(rows.holdout, plan)
+
+
+def unjudged(holdout: Sequence[Row], plan: Plan) -> str | None:
+    ups = sum(row.liked for row in holdout)
+    downs = len(holdout) - ups
     if min(ups, downs) < plan.min_holdout:
         return f"{ups} ups and {downs} downs held out; expected {plan.min_holdout} of each"
     return None

@@ -114,7 +114,7 @@ def _train(
     new = [answer for item in items.train for answer in item.answers]
     trust, gap = logged_as_computed(policy, new, plan)
     tell("parent's log-probabilities", 0, 1)
-    lessons = ways(plan).lessons(policy, [*items.train, *items.replay], plan, trust=trust)
+    lessons = ways(plan).lessons(policy, items, plan, trust=trust)
     tell("parent's log-probabilities", 1, 1)
     if plan.backend == "trl":  # it keeps nothing to go on with
         fitted = fit_trl(policy, lessons, plan, tell=tell, note=note)

@@ -25,6 +25,11 @@ class SharedForward:
         (found,) = self._shared((texts,), lambda own: (self._forward.token_logprobs(own),))
         return found
 
+    def last_states(self, texts: Sequence[Text]) -> Tensor:
+        """(B, H)"""
+        (found,) = self._shared((texts,), lambda own: (self._forward.last_states(own),), wide=False)
+        return found
+
     def with_strangers(
         self, texts: Sequence[Text], strangers: Sequence[Text]
     ) -> tuple[Tensor, Tensor]:
@@ -39,8 +44,10 @@ class SharedForward:
         self,
         asked: Sequence[Sequence[Text]],
         score: Callable[..., Sequence[Tensor]],
+        *,
+        wide: bool = True,
     ) -> list[Tensor]:
-        """`asked`: the texts, and what goes with each."""
+        """`asked`: the texts, and what goes with each. `wide`: what is found is of each token."""
         hands = deal(asked[0], self._ranks.world)
         own = hands[self._ranks.rank]
         found = list(score(*([texts[at] for at in own] for texts in asked)))
@@ -48,7 +55,9 @@ class SharedForward:
             at = min(range(len(asked[0])), key=lambda at: len(asked[0][at].prompt_ids))
             spare = score(*([texts[at]] for texts in asked))
             found = [one + 0 * more.sum() for one, more in zip(found, spare, strict=True)]
-        return [self._whole(one, own, texts) for one, texts in zip(found, asked, strict=True)]
+        if wide:
+            found = [_widened(one, texts) for one, texts in zip(found, asked, strict=True)]
+        return [self._ranks.everywhere(one, own, len(asked[0])) for one in found]
 
     def _spare_rows(self, texts: Sequence[Text], hands: list[list[int]]) -> int:
         """Computed for nothing: who has no text has a gradient too, of zero. And where layers are
@@ -58,7 +67,8 @@ class SharedForward:
         wanted = max(rows) if self._plan.shard else min(1, len(texts))
         return max(wanted - rows[self._ranks.rank], 0)
 
-    def _whole(self, found: Tensor, own: list[int], texts: Sequence[Text]) -> Tensor:
-        longest = max((len(text.answer_ids) for text in texts), default=0)
-        wide = pad(found, (0, longest - found.shape[1]))
-        return self._ranks.everywhere(wide, own, len(texts))
+
+def _widened(found: Tensor, texts: Sequence[Text]) -> Tensor:
+    """As wide as the longest answer of all processes."""
+    longest = max((len(text.answer_ids) for text in texts), default=0)
+    return pad(found, (0, longest - found.shape[1]))

@@ -7,7 +7,12 @@ from typing import NamedTuple
 from feedback.examples import Example
 from trainer.methods import KINDS, Method
 
-NAMES = {"thumbs": "thumbs", "pairs": "pairs", "lists": "rankings"}  # by kind
+NAMES = {
+    "thumbs": "thumbs",
+    "pairs": "pairs",
+    "lists": "rankings",
+    "verdicts": "verdicts",
+}  # by kind
 
 
 class Seen(NamedTuple):
@@ -37,6 +42,8 @@ def count(method: Method, found: Iterable[Seen]) -> int:
     sides = Counter((one.prompt, one.up) for one in found)
     if method == "sft":
         return sum(n for (_, up), n in sides.items() if up)
+    if KINDS[method] == "verdicts":
+        return sides.total()
     if method == "kto":
         return sum(n for (_, up), n in sides.items() if up is not None)
     prompts = {prompt for prompt, _ in sides}

@@ -51,7 +51,7 @@ def lessons_of(policy: Policy, base: Path, plan: Plan) -> Lessons:
     for count in range(len(said), 0, -1):
         items = way.items(said[:count], [], parent=BASE, plan=plan, tokenize=read)
         if len(items.train) % plan.batch_size == 0:
-            return way.lessons(policy, items.train, plan, trust=True)
+            return way.lessons(policy, items._replace(replay=[]), plan, trust=True)
     raise AssertionError("no such number of lessons")
 
 

@@ -24,6 +24,7 @@ def test_lone_answers_stand_side_by_side() -> None:
         targets=[51, 52, 61],
         owners=[0, 0, 1],
         places=[0, 1, 0],
+        lasts={0: 4, 1: 7},
     )
 
 
@@ -37,6 +38,7 @@ def test_a_shared_prompt_is_laid_out_once() -> None:
         targets=[51, 52, 71, 72, 73],
         owners=[0, 0, 1, 1, 1],
         places=[0, 1, 0, 1, 2],
+        lasts={0: 4, 1: 7},
     )
 
 
@@ -58,6 +60,7 @@ def test_a_strangers_answer_looks_back_at_the_prompt_of_the_row_before() -> None
         targets=[61, 71, 72, 73],
         owners=[0, 1, 1, 1],
         places=[0, 0, 1, 2],
+        lasts={0: 8, 1: 11},
     )
 
 

@@ -162,7 +162,7 @@ def test_a_plan_of_every_method_survives_the_manifest(method: Method) -> None:
 
 def test_only_a_plan_that_reads_the_parent_asks_it() -> None:
     asking = {method for method in KINDS if Plan(method=method).asks_parent}
-    assert asking == {"kto", "dpo", "ipo", "rpo"}
+    assert asking == {"kto", "dpo", "ipo", "rpo", "online_dpo"}
     assert all(Plan(method=method, kl_weight=0.1).asks_parent for method in KINDS)
 
 

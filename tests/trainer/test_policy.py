@@ -115,3 +115,20 @@ def test_answers_come_from_the_whole_distribution(policy: Policy) -> None:
     likeliest = max(set(first), key=first.count)
     share = policy.logprobs([Text(prompt, (likeliest,))]).exp().item()
     assert first.count(likeliest) / len(first) == pytest.approx(share, abs=0.03)
+
+
+def test_the_last_states_are_those_of_the_plain_model(base: Path, policy: Policy) -> None:
+    plain = AutoModelForCausalLM.from_pretrained(base)
+    shared = [*TEXTS, Text(TEXTS[0].prompt_ids, (9,))]  # looks back at a prompt of the row
+    for text, found in zip(shared, policy.last_states(shared).detach(), strict=True):
+        with torch.no_grad():
+            states = plain.get_decoder()(torch.tensor([text.prompt_ids + text.answer_ids]))
+        assert torch.allclose(found, states.last_hidden_state[0, -1], atol=1e-4)
+
+
+def test_another_lora_is_worn_for_a_while(policy: Policy) -> None:
+    before = policy.logprobs(TEXTS)
+    other = {name: tensor + 0.05 for name, tensor in policy.weights().items()}
+    with policy.wearing(other):
+        assert not torch.allclose(policy.logprobs(TEXTS), before)
+    assert torch.equal(policy.logprobs(TEXTS), before)

@@ -1,0 +1,151 @@
+"""Online DPO: what is drawn, scored, paired; and whole rounds of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+import torch
+
+from feedback.events import BASE
+from tests.trainer.compared import judged_by_users
+from tests.trainer.test_resume import Killed, killed_at
+from tests.trainer.tiny import PLAN, quiet
+from trainer.adapters import read_lineage
+from trainer.batch import Text
+from trainer.endings import RoundFailed
+from trainer.fit import fit
+from trainer.online import OnlineLessons, Rivals, rivals
+from trainer.plan import Plan
+from trainer.policy import Policy
+from trainer.reward import Scored
+from trainer.reward_fit import Learned
+from trainer.run import Places, run_round
+
+ONLINE = Plan.model_validate(
+    PLAN.model_dump()
+    | {"method": "online_dpo", "online_prompts": 12, "reward_learning_rate": 3e-3, "epochs": 3}
+)
+PROMPTS = [(5, 6, 7, 10 + n) for n in range(40)]
+ONE, TWO, THREE = (Text((1,), (n,)) for n in (1, 2, 3))
+
+
+@dataclass(frozen=True)
+class EvenLikers:
+    """A reward that is known: the share of even ids. It keeps what it was asked."""
+
+    asked: list[list[Text]]
+
+    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
+        self.asked.append(texts)
+        return Scored(torch.tensor([even(text) for text in texts]), torch.ones(len(texts)))
+
+
+@dataclass(frozen=True)
+class Indifferent(EvenLikers):
+    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
+        return Scored(torch.zeros(len(texts)), torch.ones(len(texts)))
+
+
+def even(text: Text) -> float:
+    return fmean(token % 2 == 0 for token in text.answer_ids)
+
+
+def lessons_of(policy: Policy, reward: Any, plan: Plan = ONLINE) -> OnlineLessons:
+    return OnlineLessons(Learned(reward, {"reward_auroc": 0.9}), PROMPTS, policy, plan)
+
+
+def test_the_best_answer_of_each_prompt_meets_the_worst() -> None:
+    assert rivals([ONE, TWO, THREE], [0.1, 0.3, -0.2], 3) == [Rivals(TWO, THREE)]
+    assert rivals([ONE, TWO, TWO, ONE], [0.1, 0.3, 0.5, 0.4], 2) == [
+        Rivals(TWO, ONE),
+        Rivals(TWO, ONE),
+    ]
+
+
+def test_answers_of_one_reward_are_no_rivals() -> None:
+    assert rivals([ONE, TWO, THREE, ONE], [0.1, 0.1, 0.2, 0.1], 2) == [Rivals(THREE, ONE)]
+
+
+def test_each_epoch_draws_other_answers_to_other_prompts(policy: Policy) -> None:
+    reward = EvenLikers([])
+    lessons = lessons_of(policy, reward)
+    shown = [lessons.renew(policy, epoch) for epoch in (0, 1)]
+    first, second = ({text.prompt_ids for text in asked} for asked in reward.asked)
+    assert len(first) == len(second) == ONLINE.online_prompts
+    assert first != second
+    assert all(len(asked) == 12 * ONLINE.answers_per_prompt for asked in reward.asked)
+    assert 0 < len(lessons) <= 12
+    assert {text.prompt_ids for text in lessons.texts} <= second
+    assert shown[0]["reward"] == pytest.approx(fmean(map(even, reward.asked[0])), abs=1e-6)
+    assert shown[0].keys() == {
+        *("reward_auroc", "reward", "reward_trust", "answer_tokens", "prompts_with_rivals")
+    }
+
+
+def test_what_is_drawn_depends_on_the_epoch_alone(policy: Policy) -> None:
+    """So a round that died goes on as if it never had."""
+    one, two = EvenLikers([]), EvenLikers([])
+    lessons_of(policy, one).renew(policy, 3)
+    other = lessons_of(policy, two)
+    for epoch in (0, 3):
+        other.renew(policy, epoch)
+    assert two.asked[-1] == one.asked[-1]
+
+
+def test_without_rivals_the_round_fails_with_its_reason(policy: Policy) -> None:
+    with pytest.raises(RoundFailed, match="no two answers to any prompt differ in their reward"):
+        lessons_of(policy, Indifferent([])).renew(policy, 0)
+
+
+@pytest.mark.integration
+def test_the_policy_comes_to_say_what_the_reward_likes(policy: Policy) -> None:
+    def share() -> float:
+        return fmean(even(text) for text in policy.sample(PROMPTS * 5, seed=99).texts)
+
+    before = share()
+    much = {"epochs": 6, "online_prompts": 40, "learning_rate": 2e-2, "sft_weight": 0.3}
+    plan = ONLINE.model_copy(update=much)
+    fitted = fit(policy, lessons_of(policy, EvenLikers([]), plan), plan, tell=quiet)
+    assert fitted.kept_epochs == 6, fitted.stopped
+    assert share() > before + 0.08
+    assert len(fitted.curves["reward"]) == len(fitted.curves["kl_parent"]) == 6
+    assert fitted.curves["reward"][-1] > fitted.curves["reward"][0] + 0.05
+    assert {"dpo", "sft"} <= fitted.curves.keys()
+
+
+@pytest.fixture
+def judged(base: Path, places: Places) -> Places:
+    judged_by_users(base, places.examples, 120)
+    return places
+
+
+@pytest.mark.integration
+def test_a_round_learns_a_reward_of_all_verdicts_and_of_that_the_policy(judged: Places) -> None:
+    made = run_round(judged, BASE, ONLINE, tell=quiet).manifest
+    assert made is not None
+    assert made.plan["method"] == "online_dpo"
+    assert len(made.curves["reward"]) == len(made.curves["reward_auroc"]) == 3
+    assert {"drift", "kl_weight"}.isdisjoint(made.curves)  # kl_weight is off
+    assert sum(made.counts.values()) == 160  # of thumbs, comparisons and corrections
+    reasons = {gate.name: gate.reason for gate in made.gates}
+    assert "ups and" in reasons["held_out"] or "pairs held out" in reasons["held_out"]
+    lineage = read_lineage(judged.adapters, "tiny-v1")
+    assert any(one.completion_id.endswith(".1") for one in lineage)  # rivals too
+    assert all(one.completion_id for one in lineage)  # nothing that was drawn
+
+
+@pytest.mark.integration
+def test_a_round_goes_on_where_it_died(judged: Places) -> None:
+    plan = ONLINE.model_copy(update={"kl_weight": 0.01})
+    calm = run_round(judged, BASE, plan, tell=quiet).manifest
+    for step in ("epoch 2 of 3", "fresh answers for epoch 3 of 3"):
+        with pytest.raises(Killed):
+            run_round(judged, BASE, plan, tell=killed_at(step, 1))
+    told = set[str]()
+    made = run_round(judged, BASE, plan, tell=lambda step, done, of: told.add(step)).manifest
+    assert calm is not None and made is not None
+    assert "epoch 2 of 3" not in told
+    assert (made.files, made.curves) == (calm.files, calm.curves)
+    assert "drift" in made.curves

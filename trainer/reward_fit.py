@@ -1,0 +1,111 @@
+"""Verdicts → a reward model: learned, calibrated and bounded. Starts from the parent's own LoRA."""
+
+from collections.abc import Iterator, Sequence
+from math import isfinite, log2
+from random import Random
+from statistics import fmean
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+
+from trainer.calibration import calibrate
+from trainer.discernment import Heard
+from trainer.endings import NotFinite, RoundFailed
+from trainer.items import Items
+from trainer.plan import Plan
+from trainer.policy import Policy, Weights
+from trainer.region import region
+from trainer.reward import Head, Reward, loss, said, states_of, worth
+from trainer.verdicts import Verdict, apart
+
+_HEAD_RATE = 10.0  # times the LoRA's: it begins at nothing
+
+
+class Learned(NamedTuple):
+    reward: Reward
+    told: dict[str, float]  # how good it is; each name is a curve's
+
+
+def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned:
+    """What was rated before is heard too. It is calibrated and judged on what is held out."""
+    rated = [*items.train, *items.replay]
+    head, weights = _learned(policy, rated, plan)
+    texts = said(rated)
+    states = states_of(policy, weights, texts, 8 * plan.batch_size)
+    known = worth(head, states, texts, by_length=plan.reward_by_length)
+    heard = _heard(policy, head, weights, items.holdout, plan)
+    if why := heard.is_worse_than_chance():
+        raise RoundFailed(f"the reward model is worse than chance: {why}")
+    calibration = calibrate(heard.odds, heard.liked)
+    odds = [calibration.log_odds(one) for one in known.tolist()]
+    reward = Reward(
+        weights=weights,
+        head=head,
+        by_length=plan.reward_by_length,
+        calibration=calibration,
+        region=region(states),
+        mean=fmean(odds),
+    )
+    return Learned(reward, heard.told() | {"reward_per_doubling": head.per_doubling.item()})
+
+
+def _learned(policy: Policy, rated: Sequence[Verdict], plan: Plan) -> tuple[Head, Weights]:
+    with policy.wearing(policy.weights()):
+        head = _blank(policy, rated)
+        own = [head.weight, head.bias, head.per_doubling]
+        rate = plan.reward_learning_rate
+        groups = [
+            {"params": policy.parameters(), "lr": rate},
+            {"params": own, "lr": rate * _HEAD_RATE},
+        ]
+        optimizer = AdamW(groups, weight_decay=0.0)
+        for picked in _batches(rated, plan):
+            texts = said(picked)
+            found = loss(worth(head, policy.last_states(texts), texts, by_length=True), picked)
+            if not isfinite(found.item()):
+                raise NotFinite(f"the reward model's loss is {found.item()}")
+            optimizer.zero_grad()
+            found.backward()  # type: ignore[no-untyped-call]
+            policy.sum_gradients()
+            clip_grad_norm_([*policy.parameters(), *own], plan.clip)
+            optimizer.step()
+        for one in own:
+            one.requires_grad_(False)
+        return head, policy.weights()
+
+
+def _blank(policy: Policy, rated: Sequence[Verdict]) -> Head:
+    size = policy.last_states(said(rated[:1])).shape[1]
+    lengths = [log2(len(text.answer_ids)) for text in said(rated)]
+
+    def learns(*shape: int) -> Tensor:
+        return torch.zeros(shape, device=policy.device, requires_grad=True)
+
+    return Head(learns(size), learns(), learns(), fmean(lengths))
+
+
+def _batches(rated: Sequence[Verdict], plan: Plan) -> Iterator[list[Verdict]]:
+    random, size = Random(plan.seed), plan.batch_size
+    for _ in range(plan.reward_epochs):
+        order = random.sample(rated, len(rated))
+        yield from (order[at : at + size] for at in range(0, len(order), size))
+
+
+def _heard(
+    policy: Policy, head: Head, weights: Weights, held: Sequence[Verdict], plan: Plan
+) -> Heard:
+    rows, pairs = apart(held)
+
+    def odds(verdicts: Sequence[Verdict]) -> list[float]:
+        if not (texts := said(verdicts)):
+            return []
+        states = states_of(policy, weights, texts, 8 * plan.batch_size)
+        found: list[float] = worth(head, states, texts, by_length=plan.reward_by_length).tolist()
+        return found
+
+    of_pairs = odds(pairs)
+    leads = [won - lost for won, lost in zip(of_pairs[::2], of_pairs[1::2], strict=True)]
+    return Heard(odds(rows), [row.liked for row in rows], leads)
