@@ -18,7 +18,7 @@ from feedback.disk import sync
 from feedback.examples import Watermark
 from trainer.learner import State
 
-_V = 1
+_V = 2
 _log = logging.getLogger("trainer")
 
 

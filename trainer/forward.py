@@ -39,7 +39,18 @@ class Forward:
         found = _Found(texts, self._model.device)
         for row in pack(texts, self._plan.packed_tokens):
             found.add(row, self._answers(row, self._hidden(row)))
-        return found.logprobs
+        return found.values
+
+    def with_states(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
+        """(B, A), and the states that predicted each token, (B, A, H): what a value head reads."""
+        device, size = self._model.device, self._model.config.hidden_size
+        found, states = _Found(texts, device), _Found(texts, device, size)
+        for row in pack(texts, self._plan.packed_tokens):
+            hidden = self._hidden(row)
+            found.add(row, self._answers(row, hidden))
+            at = torch.tensor(row.predictors, device=device)
+            states.add(row, hidden.index_select(0, at).float())
+        return found.values, states.values
 
     def last_states(self, texts: Sequence[Text]) -> Tensor:
         """(B, H) of each answer's last token, after all layers."""
@@ -67,7 +78,7 @@ class Forward:
                 after = follow(row, strangers)
                 more = self._hidden(after, before=kept)
                 other.add(after, self._answers(after, torch.cat((hidden.detach(), more))))
-        return found.logprobs, other.logprobs
+        return found.values, other.values
 
     @contextmanager
     def unpacked(self) -> Iterator[None]:
@@ -138,10 +149,11 @@ def _ends(row: Packed) -> tuple[list[int], list[int]]:
 class _Found:
     """The answers' tokens, where they belong."""
 
-    def __init__(self, texts: Sequence[Text], device: torch.device) -> None:
+    def __init__(self, texts: Sequence[Text], device: torch.device, *shape: int) -> None:
+        """`shape`: of what is found of each token; a number, unless told."""
         longest = max((len(text.answer_ids) for text in texts), default=0)
-        self.logprobs = torch.zeros(len(texts), longest, device=device)
+        self.values = torch.zeros(len(texts), longest, *shape, device=device)
 
     def add(self, row: Packed, found: Tensor) -> None:
         at = [torch.tensor(ids, device=found.device) for ids in (row.owners, row.places)]
-        self.logprobs = self.logprobs.index_put((at[0], at[1]), found)
+        self.values = self.values.index_put((at[0], at[1]), found)

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from feedback.examples import Example
+from trainer.drawn import prompts_of
 from trainer.items import Items
 from trainer.lessons import Lessons
 from trainer.list_lessons import list_lessons
-from trainer.methods import KINDS, Kind
-from trainer.online import online_lessons
+from trainer.methods import KINDS, ROLLOUTS, Kind
+from trainer.online import OnlineLessons
 from trainer.pair_lessons import pair_lessons
 from trainer.pairs import make_pairs, shortage_of_pairs
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.rankings import make_rankings, shortage_of_rankings
+from trainer.reward_fit import fit_reward
+from trainer.rollout_lessons import RolloutLessons
 from trainer.rows import Row, make_rows, shortage
 from trainer.sides import Tokenize
 from trainer.thumb_lessons import thumb_lessons
@@ -66,11 +69,18 @@ def _taught(
     return teach
 
 
+def _online(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool) -> Lessons:
+    """`trust` is of what was logged; here all is drawn anew."""
+    learned = fit_reward(policy, items, plan)
+    lessons = RolloutLessons if plan.method in ROLLOUTS else OnlineLessons
+    return lessons(learned, prompts_of(items), policy, plan)
+
+
 _WAYS: dict[Kind, Ways] = {
     "thumbs": Ways(_make_rows, shortage, _taught(thumb_lessons)),
     "pairs": Ways(make_pairs, shortage_of_pairs, _taught(pair_lessons)),
     "lists": Ways(make_rankings, shortage_of_rankings, _taught(list_lessons)),
-    "verdicts": Ways(make_verdicts, shortage_of_verdicts, online_lessons),
+    "verdicts": Ways(make_verdicts, shortage_of_verdicts, _online),
 }
 
 

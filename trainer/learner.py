@@ -35,13 +35,21 @@ class State(NamedTuple):
     kl_weight: float
     order: Any  # of the generator that mixes rows and draws probes
     torch_random: Tensor
+    beside: list[Tensor]  # what learns beside the policy
+
+
+_BESIDE_RATE = 10.0  # times the LoRA's: it begins at nothing
 
 
 class Learner:
     def __init__(self, policy: Policy, lessons: Lessons, plan: Plan) -> None:
         self._policy, self._lessons, self._plan = policy, lessons, plan
         self._random = Random(plan.seed)
-        self.optimizer = AdamW(policy.parameters(), lr=plan.learning_rate, weight_decay=0.0)
+        self._beside = lessons.parameters() if isinstance(lessons, Renewing) else []
+        groups = [{"params": policy.parameters(), "lr": plan.learning_rate}]
+        if self._beside:
+            groups.append({"params": self._beside, "lr": _BESIDE_RATE * plan.learning_rate})
+        self.optimizer = AdamW(groups, weight_decay=0.0)
         ramp = max(plan.warmup_steps, 1)
         self.warm_up = LambdaLR(self.optimizer, lambda step: min(1.0, (step + 1) / ramp))
         self.kl_weight = plan.kl_weight
@@ -57,7 +65,7 @@ class Learner:
 
     def renew(self, epoch: int) -> dict[str, float]:
         assert isinstance(self._lessons, Renewing)
-        return self._lessons.renew(self._policy, epoch)
+        return self._lessons.renew(self._policy, epoch, self.kl_weight)
 
     def state(self, epochs: int, curves: dict[str, list[float]]) -> State:
         return State(
@@ -69,6 +77,7 @@ class Learner:
             kl_weight=self.kl_weight,
             order=self._random.getstate(),
             torch_random=torch.get_rng_state(),
+            beside=[one.detach().clone() for one in self._beside],
         )
 
     def go_on_from(self, state: State) -> None:
@@ -77,6 +86,8 @@ class Learner:
         self.warm_up.load_state_dict(state.warm_up)
         self.kl_weight = state.kl_weight
         self._random.setstate(state.order)
+        for one, kept in zip(self._beside, state.beside, strict=True):
+            one.data.copy_(kept)
         torch.set_rng_state(state.torch_random)
 
     def batches(self) -> Iterator[list[int]]:
@@ -123,8 +134,7 @@ class Learner:
 
     def _losses(self, picked: list[int]) -> tuple[Tensor, dict[str, float]]:
         loss, shown, gains = self._lessons.losses(self._policy, picked)
-        if self._plan.kl_weight:
-            assert gains is not None  # lessons ask the parent where the plan wants the drift
+        if self._plan.kl_weight and gains is not None:  # else what it costs is in the rewards
             shown = shown | {"drift": drift(gains)}
             loss = loss + self.kl_weight * shown["drift"]
         return loss, {name: value.item() for name, value in ({"loss": loss} | shown).items()}

@@ -32,8 +32,14 @@ class Lessons(Protocol):
 class Renewing(Lessons, Protocol):
     """Lessons that depend on what the policy has become."""
 
-    def renew(self, policy: Policy, epoch: int) -> dict[str, float]:
-        """Before each epoch. What was found on the way; each name is a curve's."""
+    def parameters(self) -> list[Tensor]:
+        """What learns beside the policy."""
+
+    def renew(self, policy: Policy, epoch: int, kl_weight: float) -> dict[str, float]:
+        """Before each epoch. What was found on the way; each name is a curve's.
+
+        `kl_weight`: what a nat of drift from the parent costs, where rewards pay for it.
+        """
 
 
 def lengths(texts: Sequence[Text], policy: Policy) -> Tensor:

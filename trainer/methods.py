@@ -5,7 +5,9 @@ Knows no torch.
 
 from typing import Literal
 
-Method = Literal["kto", "dpo", "ipo", "simpo", "orpo", "rpo", "rrhf", "sft", "online_dpo"]
+Method = Literal[
+    "kto", "dpo", "ipo", "simpo", "orpo", "rpo", "rrhf", "sft", "online_dpo", "ppo", "grpo", "rloo"
+]
 Kind = Literal["thumbs", "pairs", "lists", "verdicts"]
 
 KINDS: dict[Method, Kind] = {
@@ -17,10 +19,16 @@ KINDS: dict[Method, Kind] = {
     "rpo": "pairs",
     "rrhf": "lists",
     "sft": "thumbs",
-    "online_dpo": "verdicts",  # all of them teach a reward, and that the policy
+    # All verdicts teach a reward model, and that the policy.
+    "online_dpo": "verdicts",
+    "ppo": "verdicts",
+    "grpo": "verdicts",
+    "rloo": "verdicts",
 }
 # Their losses are of what an answer gains on the parent; the others never ask it.
-WITH_PARENT: tuple[Method, ...] = ("kto", "dpo", "ipo", "rpo", "online_dpo")
+ROLLOUTS: tuple[Method, ...] = ("ppo", "grpo", "rloo")  # policy gradients
+ONLINE: tuple[Method, ...] = ("online_dpo", *ROLLOUTS)  # they draw answers of their own
+WITH_PARENT: tuple[Method, ...] = ("kto", "dpo", "ipo", "rpo", *ONLINE)
 # In a plan of any other method the dial would be turned for nothing.
 READERS: dict[str, tuple[Method, ...]] = {
     "beta": ("kto", "dpo", "ipo", "simpo", "orpo", "rpo", "online_dpo"),
@@ -31,14 +39,30 @@ READERS: dict[str, tuple[Method, ...]] = {
     "reward_scale": ("rpo",),
     "reward_outcome": ("rpo",),
     "max_ranked": ("rrhf",),
-    "reward_epochs": ("online_dpo",),
-    "reward_learning_rate": ("online_dpo",),
-    "reward_by_length": ("online_dpo",),
-    "online_prompts": ("online_dpo",),
-    "answers_per_prompt": ("online_dpo",),
+    "reward_epochs": ONLINE,
+    "reward_learning_rate": ONLINE,
+    "reward_by_length": ONLINE,
+    "online_prompts": ONLINE,
+    "answers_per_prompt": ONLINE,
+    "ratio_clip": ROLLOUTS,
+    "entropy_weight": ROLLOUTS,
+    "gae_smooth": ("ppo",),
+    "reward_clip": ("ppo",),
+    "value_clip": ("ppo",),
+    "value_weight": ("ppo",),
 }
 
 
 def usual_beta(method: Method) -> float:
     """SimPO's multiplies a mean token, not a whole answer: its authors took 2 to 2.5."""
     return 2.0 if method == "simpo" else 0.1
+
+
+def usual_kl_weight(method: Method) -> float:
+    """Without it a policy gradient knows no bounds but the budgets."""
+    return 0.05 if method in ROLLOUTS else 0.0
+
+
+def usual_sft_weight(method: Method) -> float:
+    """A policy gradient imitates nobody."""
+    return 0.0 if method in ROLLOUTS else 1.0

@@ -11,7 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from feedback.events import first_complaint
 from trainer.backends import TRL, TRL_LACKS, Backend
-from trainer.methods import READERS, WITH_PARENT, Method, usual_beta
+from trainer.methods import (
+    READERS,
+    ROLLOUTS,
+    WITH_PARENT,
+    Method,
+    usual_beta,
+    usual_kl_weight,
+    usual_sft_weight,
+)
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -69,7 +77,7 @@ class Plan(BaseModel):
     beta: Positive = Field(default_factory=lambda known: usual_beta(known["method"]))
     # On liked, chosen or best answers, a mean token: a preference alone pushes down what was right
     # in a disliked answer too. As in ORPO's and RRHF's papers.
-    sft_weight: NotNegative = 1.0
+    sft_weight: NotNegative = Field(default_factory=lambda known: usual_sft_weight(known["method"]))
     # DPO's (cDPO): the share of judgements that are slips. At a half nothing would be preferred.
     label_noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     margin: NotNegative = 1.0  # SimPO's gamma: its authors took 0.25 to 1.6
@@ -89,6 +97,14 @@ class Plan(BaseModel):
     reward_by_length: bool = False
     online_prompts: Count = 256  # of each epoch, which is an iteration: then answers are drawn anew
     answers_per_prompt: Annotated[int, Field(ge=2)] = 4
+    # PPO's, GRPO's and RLOO's: a token's chance gains nothing beyond a factor of 1 ± this.
+    ratio_clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    entropy_weight: NotNegative = 0.0  # what a nat of an answer's surprise is worth, a token
+    # PPO's. Ziegler 2019: 0.95, 0.2 and 0.1; rewards are in deviations from their mean.
+    gae_smooth: Share = 0.95
+    reward_clip: Positive = 5.0
+    value_clip: Positive = 0.2
+    value_weight: Positive = 0.1
     # What a minority of votes counts. "lift_ups": a minority of up-votes is lifted to down/up, at
     # most to the cap. Never the down-votes: where nine of ten answers are liked, most down-votes
     # are slips of the users. "paper": KTO's authors lift whichever side is too few until all ups
@@ -96,8 +112,9 @@ class Plan(BaseModel):
     balance: Balance = "lift_ups"
     up_weight_cap: Annotated[float, Field(ge=1)] = 3.0
     # On the batch's own drift from the parent, k2; after each epoch it grows or shrinks by up to a
-    # fifth, towards kl_target nats an answer. 0: off, the budgets alone hold the round.
-    kl_weight: NotNegative = 0.0
+    # fifth, towards kl_target nats an answer. 0: off, the budgets alone hold the round. With ppo,
+    # grpo and rloo, 0.05 at first: there it is what a nat costs of the reward, token by token.
+    kl_weight: NotNegative = Field(default_factory=lambda known: usual_kl_weight(known["method"]))
     kl_target: Positive = 2.0
     epochs: Count = 1
     # Of rows, pairs or rankings. Two, because KTO pairs an answer with another's.
@@ -164,6 +181,9 @@ class Plan(BaseModel):
                     f"{name} is {value!r}; expected {usual!r} with method "
                     f"{self.method!r}: only {', '.join(readers)} reads it"
                 )
+        if self.method in ROLLOUTS and self.sft_weight:
+            told = f"expected 0.0 with method {self.method!r}: it imitates nobody"
+            raise ValueError(f"sft_weight is {self.sft_weight}; {told}")
         if self.method == "sft" and self.sft_weight == 0:
             raise ValueError("sft_weight is 0.0; expected more than 0 with method 'sft'")
         return self

@@ -13,6 +13,7 @@ import torch
 from peft import get_peft_model_state_dict
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import GenerationConfig
 
 from trainer.batch import Text, pad_left
@@ -29,6 +30,12 @@ Weights = dict[str, Tensor]
 class Sampled(NamedTuple):
     texts: list[Text]
     ended: list[bool]  # by the model itself, not by the limit
+
+
+def as_wide(parts: Sequence[Tensor]) -> Tensor:
+    """(N, A) of (n, a) each, with zeros where one is less wide."""
+    width = max(part.shape[1] for part in parts)
+    return torch.cat([pad(part, (0, width - part.shape[1])) for part in parts])
 
 
 class Policy:
@@ -69,6 +76,10 @@ class Policy:
         """(B, A), zero after an answer's end. In float32."""
         return self._forward.token_logprobs(texts)
 
+    def with_states(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
+        """(B, A), and (B, A, H) of the states that predicted each token, after all layers."""
+        return self._forward.with_states(texts)
+
     def last_states(self, texts: Sequence[Text]) -> Tensor:
         """(B, H) of each answer's last token, after all layers: what a head of its own reads."""
         return self._forward.last_states(texts)
@@ -86,10 +97,17 @@ class Policy:
     @torch.no_grad()
     def logprobs(self, texts: Sequence[Text], who: Who = "policy") -> Tensor:
         """(N,), summed over each answer."""
+        return torch.cat([chunk.sum(1) for chunk in self._by_chunks(texts, who)])
+
+    @torch.no_grad()
+    def every_logprob(self, texts: Sequence[Text], who: Who = "policy") -> Tensor:
+        """(N, A), zero after an answer's end, and without gradient: of any number of texts."""
+        return as_wide(self._by_chunks(texts, who))
+
+    def _by_chunks(self, texts: Sequence[Text], who: Who) -> list[Tensor]:
         size = 8 * self._plan.batch_size
-        chunks = [texts[at : at + size] for at in range(0, len(texts), size)]
         with self._as(who):
-            return torch.cat([self.token_logprobs(chunk).sum(1) for chunk in chunks])
+            return [self.token_logprobs(texts[at : at + size]) for at in range(0, len(texts), size)]
 
     @torch.no_grad()
     def sample(

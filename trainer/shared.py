@@ -25,6 +25,11 @@ class SharedForward:
         (found,) = self._shared((texts,), lambda own: (self._forward.token_logprobs(own),))
         return found
 
+    def with_states(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
+        """(B, A), and (B, A, H) of the states that predicted each token."""
+        found, states = self._shared((texts, texts), lambda own, _: self._forward.with_states(own))
+        return found, states
+
     def last_states(self, texts: Sequence[Text]) -> Tensor:
         """(B, H)"""
         (found,) = self._shared((texts,), lambda own: (self._forward.last_states(own),), wide=False)
@@ -71,4 +76,4 @@ class SharedForward:
 def _widened(found: Tensor, texts: Sequence[Text]) -> Tensor:
     """As wide as the longest answer of all processes."""
     longest = max((len(text.answer_ids) for text in texts), default=0)
-    return pad(found, (0, longest - found.shape[1]))
+    return pad(found, (0, 0) * (found.dim() - 2) + (0, longest - found.shape[1]))

@@ -24,6 +24,7 @@ def state(epochs: int = 1) -> State:
         kl_weight=0.5,
         order=Random(3).getstate(),
         torch_random=torch.get_rng_state(),
+        beside=[weight.detach() * 2],
     )
 
 
@@ -66,7 +67,7 @@ def test_a_file_cut_short_is_left_out_and_told(
 def test_a_file_of_another_version_is_left_out(tmp_path: Path) -> None:
     Checkpoint(tmp_path).save(MARK, state())
     path = tmp_path / "round.pt"
-    path.write_bytes(path.read_bytes().replace(b'"v": 1', b'"v": 2', 1))
+    path.write_bytes(path.read_bytes().replace(b'"v": 2', b'"v": 3', 1))
     assert Checkpoint(tmp_path).read() is None
 
 

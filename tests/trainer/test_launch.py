@@ -87,6 +87,21 @@ def test_several_processes_learn_what_one_does(
     assert read_lineage(places.adapters, "tiny-v1") == read_lineage(alone.adapters, "tiny-v1")
 
 
+def test_several_processes_draw_score_and_learn_as_one(alone: Places, tmp_path: Path) -> None:
+    """Online they draw other answers than one process would, but all of them the same."""
+    places = beside(alone, tmp_path)
+    fields = PLAN.model_dump(exclude={"beta", "sft_weight", "kl_weight"})
+    online = {"method": "ppo", "online_prompts": 8, "processes": 2, "shard": True}
+    ended = start(places, BASE, Plan.model_validate(fields | online), Watch(quiet))
+    assert ended.manifest is not None, ended.why
+    curves = ended.manifest.curves
+    # Each epoch's first step is taken where it drew: no ratio is beyond the clip yet, with anybody.
+    steps = len(curves["ppo"]) // PLAN.epochs
+    assert [curves["beyond_clip"][at * steps] for at in range(PLAN.epochs)] == [0.0, 0.0]
+    assert curves["rollout_kl"][0] == pytest.approx(0.0, abs=1e-5)
+    assert any(curves["value"])
+
+
 def dies(_: Watch, ranks: Ranks, places: Places, how: str) -> Round:
     """The second process stops in the middle of an epoch."""
     steps = 0

@@ -14,6 +14,7 @@ from tests.trainer.test_resume import Killed, killed_at
 from tests.trainer.tiny import PLAN, quiet
 from trainer.adapters import read_lineage
 from trainer.batch import Text
+from trainer.drawn import Drawn
 from trainer.endings import RoundFailed
 from trainer.fit import fit
 from trainer.online import OnlineLessons, Rivals, rivals
@@ -56,22 +57,24 @@ def lessons_of(policy: Policy, reward: Any, plan: Plan = ONLINE) -> OnlineLesson
     return OnlineLessons(Learned(reward, {"reward_auroc": 0.9}), PROMPTS, policy, plan)
 
 
+def met(texts: list[Text], odds: list[float], each: int) -> list[Rivals]:
+    return rivals(Drawn(texts, torch.tensor(odds), {}), each)
+
+
 def test_the_best_answer_of_each_prompt_meets_the_worst() -> None:
-    assert rivals([ONE, TWO, THREE], [0.1, 0.3, -0.2], 3) == [Rivals(TWO, THREE)]
-    assert rivals([ONE, TWO, TWO, ONE], [0.1, 0.3, 0.5, 0.4], 2) == [
-        Rivals(TWO, ONE),
-        Rivals(TWO, ONE),
-    ]
+    assert met([ONE, TWO, THREE], [0.1, 0.3, -0.2], 3) == [Rivals(TWO, THREE)]
+    two = [Rivals(TWO, ONE), Rivals(TWO, ONE)]
+    assert met([ONE, TWO, TWO, ONE], [0.1, 0.3, 0.5, 0.4], 2) == two
 
 
 def test_answers_of_one_reward_are_no_rivals() -> None:
-    assert rivals([ONE, TWO, THREE, ONE], [0.1, 0.1, 0.2, 0.1], 2) == [Rivals(THREE, ONE)]
+    assert met([ONE, TWO, THREE, ONE], [0.1, 0.1, 0.2, 0.1], 2) == [Rivals(THREE, ONE)]
 
 
 def test_each_epoch_draws_other_answers_to_other_prompts(policy: Policy) -> None:
     reward = EvenLikers([])
     lessons = lessons_of(policy, reward)
-    shown = [lessons.renew(policy, epoch) for epoch in (0, 1)]
+    shown = [lessons.renew(policy, epoch, 0.0) for epoch in (0, 1)]
     first, second = ({text.prompt_ids for text in asked} for asked in reward.asked)
     assert len(first) == len(second) == ONLINE.online_prompts
     assert first != second
@@ -87,16 +90,16 @@ def test_each_epoch_draws_other_answers_to_other_prompts(policy: Policy) -> None
 def test_what_is_drawn_depends_on_the_epoch_alone(policy: Policy) -> None:
     """So a round that died goes on as if it never had."""
     one, two = EvenLikers([]), EvenLikers([])
-    lessons_of(policy, one).renew(policy, 3)
+    lessons_of(policy, one).renew(policy, 3, 0.0)
     other = lessons_of(policy, two)
     for epoch in (0, 3):
-        other.renew(policy, epoch)
+        other.renew(policy, epoch, 0.0)
     assert two.asked[-1] == one.asked[-1]
 
 
 def test_without_rivals_the_round_fails_with_its_reason(policy: Policy) -> None:
     with pytest.raises(RoundFailed, match="no two answers to any prompt differ in their reward"):
-        lessons_of(policy, Indifferent([])).renew(policy, 0)
+        lessons_of(policy, Indifferent([])).renew(policy, 0, 0.0)
 
 
 @pytest.mark.integration

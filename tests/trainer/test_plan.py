@@ -32,7 +32,15 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
         ('{"refusal_phrases": []}', r"refusal_phrases: .* at least 1 item"),
         ('{"refusal_phrases": [" "]}', r"refusal_phrases\.0: .* \(got ' '\)"),
         ('{"max_golden_drop": 2}', r"max_golden_drop: .* \(got 2"),
-        ('{"method": "ppo"}', r"method: Input should be 'kto', 'dpo', .* \(got 'ppo'\)"),
+        ('{"method": "trpo"}', r"method: Input should be 'kto', 'dpo', .* \(got 'trpo'\)"),
+        (
+            '{"method": "ppo", "sft_weight": 1.0}',
+            "sft_weight is 1.0; expected 0.0 with",
+        ),
+        (
+            '{"method": "kto", "ratio_clip": 0.1}',
+            "ratio_clip is 0.1; .* only ppo, grpo, rloo",
+        ),
         ('{"method": "dpo", "label_noise": 0.5}', r"label_noise: .* less than 0.5 \(got 0.5\)"),
         ('{"method": "simpo", "margin": -1}', r"margin: .* \(got -1\)"),
         ('{"method": "rpo", "reward_scale": 0}', r"reward_scale: .* \(got 0\)"),
@@ -162,7 +170,7 @@ def test_a_plan_of_every_method_survives_the_manifest(method: Method) -> None:
 
 def test_only_a_plan_that_reads_the_parent_asks_it() -> None:
     asking = {method for method in KINDS if Plan(method=method).asks_parent}
-    assert asking == {"kto", "dpo", "ipo", "rpo", "online_dpo"}
+    assert asking == {"kto", "dpo", "ipo", "rpo", "online_dpo", "ppo", "grpo", "rloo"}
     assert all(Plan(method=method, kl_weight=0.1).asks_parent for method in KINDS)
 
 

@@ -11,18 +11,14 @@ from trainer.run import run_round
 OURS = "ours"
 # Of thumbs, SFT learns from the liked ones alone: they may be few.
 _SFT = {"method": "sft", "epochs": 5, "beta": 0.1, "sft_weight": 1.0, "min_rows": 16}
-_ONLINE = {
-    "method": "online_dpo",
-    "balance": "lift_ups",
-    "up_weight_cap": 3.0,
-    "reward_learning_rate": 3e-4,
-    "reward_epochs": 4,
-    "epochs": 4,
-    "online_prompts": 128,
-}
+_REWARD = {"reward_learning_rate": 3e-4, "reward_epochs": 4, "epochs": 4, "online_prompts": 128}
+_ROLLOUTS = _REWARD | {"beta": 0.1, "sft_weight": 0.0, "kl_weight": 0.05}
 METHODS: dict[str, dict[str, Any]] = {
     OURS: {},
-    "online DPO": _ONLINE,
+    "online DPO": _REWARD | {"method": "online_dpo"},
+    "PPO": _ROLLOUTS | {"method": "ppo"},
+    "GRPO": _ROLLOUTS | {"method": "grpo"},
+    "RLOO": _ROLLOUTS | {"method": "rloo"},
     "SFT on thumbs-up": _SFT,
     # As it ships: no SFT beside KTO, and each thumb counts one.
     "TRL's KTO": {"backend": "trl", "sft_weight": 0.0, "balance": "none"},

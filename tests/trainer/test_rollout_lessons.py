@@ -1,0 +1,126 @@
+"""PPO, GRPO and RLOO on a tiny model, with a reward that is known."""
+
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+import torch
+
+from feedback.events import BASE
+from tests.trainer.compared import judged_by_users
+from tests.trainer.test_online import PROMPTS, EvenLikers, even
+from tests.trainer.test_resume import Killed, killed_at
+from tests.trainer.tiny import PLAN, quiet
+from trainer.fit import fit
+from trainer.methods import ROLLOUTS
+from trainer.plan import Plan
+from trainer.policy import Policy
+from trainer.reward_fit import Learned
+from trainer.rollout_lessons import RolloutLessons
+from trainer.run import Places, run_round
+
+EACH = pytest.mark.parametrize("method", ROLLOUTS)
+
+
+def plan_of(method: str, **changes: object) -> Plan:
+    tiny = PLAN.model_dump(exclude={"beta", "sft_weight", "kl_weight"})
+    online = {"method": method, "online_prompts": 12, "reward_learning_rate": 3e-3}
+    return Plan.model_validate(tiny | online | changes)
+
+
+def lessons_of(policy: Policy, plan: Plan) -> RolloutLessons:
+    return RolloutLessons(Learned(EvenLikers([]), {}), PROMPTS, policy, plan)  # type: ignore[arg-type]
+
+
+@EACH
+def test_before_the_first_step_nothing_is_clipped_and_nothing_drifts(
+    policy: Policy, method: str
+) -> None:
+    lessons = lessons_of(policy, plan_of(method))
+    told = lessons.renew(policy, 0, 0.05)
+    taught = lessons.losses(policy, range(8))
+    assert taught.shown["beyond_clip"].item() == 0
+    assert told["rollout_kl"] == pytest.approx(0.0, abs=1e-5)
+    assert taught.gains is None
+    assert len(lessons) == 12 * 4
+
+
+def test_a_better_answer_than_the_others_is_made_likelier(policy: Policy) -> None:
+    lessons = lessons_of(policy, plan_of("rloo"))
+    lessons.renew(policy, 0, 0.0)
+    lessons.losses(policy, range(48)).loss.backward()  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            assert parameter.grad is not None
+            parameter -= parameter.grad
+    best = [text for text in lessons.texts if even(text) > 0.6]
+    rest = [text for text in lessons.texts if even(text) < 0.4]
+    gains = [
+        (policy.logprobs(some) - policy.logprobs(some, "parent")).mean() for some in (best, rest)
+    ]
+    assert gains[0] > gains[1]
+
+
+def test_drift_is_paid_for_in_the_rewards(policy: Policy) -> None:
+    """Moved away from its parent, a policy that must pay for it is pulled back."""
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    steep = []
+    for kl_weight in (0.0, 10.0):
+        lessons = lessons_of(policy, plan_of("rloo"))
+        assert lessons.renew(policy, 0, kl_weight)["rollout_kl"] > 0.1
+        lessons.losses(policy, range(48)).loss.backward()  # type: ignore[no-untyped-call]
+        steep.append([p.grad.clone() for p in policy.parameters() if p.grad is not None])
+        for parameter in policy.parameters():
+            parameter.grad = None
+    assert sum(float(g.square().sum()) for g in steep[1]) > sum(
+        float(g.square().sum()) for g in steep[0]
+    )
+
+
+def test_only_ppo_has_a_value_head_and_it_learns(policy: Policy) -> None:
+    assert lessons_of(policy, plan_of("grpo")).parameters() == []
+    plan = plan_of("ppo", epochs=2)
+    lessons = lessons_of(policy, plan)
+    (head,) = lessons.parameters()
+    assert not head.any()
+    fitted = fit(policy, lessons, plan, tell=quiet)
+    assert head.abs().max() > 1e-3
+    assert len(fitted.curves["value"]) == len(fitted.curves["ppo"]) == 12
+    assert len(fitted.curves["kl_weight"]) == 2  # it adapts
+
+
+@pytest.mark.integration
+@EACH
+def test_the_policy_comes_to_say_what_the_reward_likes(policy: Policy, method: str) -> None:
+    def share() -> float:
+        return fmean(even(text) for text in policy.sample(PROMPTS * 5, seed=99).texts)
+
+    before = share()
+    plan = plan_of(method, epochs=8, online_prompts=40, learning_rate=1e-2)
+    fitted = fit(policy, lessons_of(policy, plan), plan, tell=quiet)
+    assert fitted.kept_epochs == 8, fitted.stopped
+    assert share() > before + 0.1
+    assert fitted.curves["reward"][-1] > fitted.curves["reward"][0] + 0.05
+
+
+@pytest.fixture
+def judged(base: Path, places: Places) -> Places:
+    judged_by_users(base, places.examples, 120)
+    return places
+
+
+@pytest.mark.integration
+@EACH
+def test_a_round_goes_on_where_it_died(judged: Places, method: str) -> None:
+    plan = plan_of(method, epochs=3)
+    calm = run_round(judged, BASE, plan, tell=quiet).manifest
+    with pytest.raises(Killed):
+        run_round(judged, BASE, plan, tell=killed_at("epoch 3 of 3", 1))
+    told = set[str]()
+    made = run_round(judged, BASE, plan, tell=lambda step, done, of: told.add(step)).manifest
+    assert calm is not None and made is not None
+    assert "epoch 2 of 3" not in told
+    assert (made.files, made.curves) == (calm.files, calm.curves)
+    assert {method, "rollout_kl", "reward_auroc", "kl_weight"} <= made.curves.keys()
