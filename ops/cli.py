@@ -7,13 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
+from feedback.events import BASE
 from ops import by_hand, cli_feedback, tables
+from ops.kept import read_kept
 from ops.programs import Ports, Up
 from ops.settings import UpSettings, inherited_env, operator
 from ops.terminal import Home, Reason, complained, exists, opened, show
 from ops.trace import trace as traced
 from ops.train import train
 from ops.up import up
+from trainer.adapters import load
+from trainer.advice import advise
+from trainer.plan import read_plan
+from trainer.tally import said
 
 Plan = Annotated[
     Path | None, typer.Option(help="JSON: how rounds are trained.", exists=True, dir_okay=False)
@@ -101,6 +107,22 @@ def history(home: Home = None) -> None:
         show(tables.moves(log))
 
 
+@app.command("plan")
+def plan_(home: Home = None, plan: Plan = None) -> None:
+    """Which methods of learning the new verdicts can feed, and which one is recommended.
+
+    Of the stable adapter's answers, what was said since its own data ended.
+    """
+    with opened(home) as (settings, log):
+        stable = by_hand.current(log).stable
+        after = {} if stable == BASE else load(settings.adapters_folder, stable).watermark
+        found = said(settings.examples_folder, stable, after)
+        advice = advise(found, read_plan(_plan_at(settings.home, plan)).min_rows)
+        show(f"said of {stable}'s answers since its data ended:")
+        show(tables.methods(advice))
+        show(f"recommended: {advice.method or 'to wait'}: {advice.why}")
+
+
 @app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="The adapter to go back to, or base.")] = None,
@@ -140,6 +162,12 @@ def trace(completion_id: str, home: Home = None) -> None:
         if not found:
             raise by_hand.NothingToDo(f"no completion {completion_id!r} is on the log")
         show(tables.stops(found))
+
+
+def _plan_at(home: Path, asked: Path | None) -> Path | None:
+    """What was asked for; else what the loop was started with."""
+    kept = read_kept(home)
+    return asked or UpSettings().trainer_plan or (kept.plan if kept else None)
 
 
 def _options(settings: UpSettings, engine_args: tuple[str, ...], *, show_lines: bool) -> Up:

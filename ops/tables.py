@@ -1,4 +1,4 @@
-"""What `thumbwheel status`, `history`, `trace`, `quarantine` and `forget` print."""
+"""What `thumbwheel status`, `history`, `plan`, `trace`, `quarantine` and `forget` print."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -17,6 +17,7 @@ from ops.quarantine import Held
 from ops.trace import Stop
 from ops.trial import fate
 from trainer.adapters import Manifest, published
+from trainer.advice import Advice
 
 _REASONS = 3  # of one rater, and how many more there are
 
@@ -62,6 +63,16 @@ def moves(log: Log) -> Table:
         when = f"{move.at:%Y-%m-%d %H:%M:%S}"
         row = (when, move.action, move.adapter, str(move.split_revision), move.by, move.reason)
         table.add_row(*row)
+    return table
+
+
+def methods(advice: Advice) -> Table:
+    """One row for each method of learning, the recommended one marked."""
+    table = Table("method", "new", "of", f"enough for a round ({advice.needed})", "")
+    for method, lessons, of in advice.feeds:
+        enough = "yes" if lessons >= advice.needed else "no"
+        mark = "recommended" if method == advice.method else ""
+        table.add_row(method, str(lessons), of, enough, mark)
     return table
 
 

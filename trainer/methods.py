@@ -6,7 +6,19 @@ Knows no torch.
 from typing import Literal
 
 Method = Literal[
-    "kto", "dpo", "ipo", "simpo", "orpo", "rpo", "rrhf", "sft", "online_dpo", "ppo", "grpo", "rloo"
+    "kto",
+    "dpo",
+    "ipo",
+    "simpo",
+    "orpo",
+    "rpo",
+    "rrhf",
+    "sft",
+    "online_dpo",
+    "ppo",
+    "grpo",
+    "rloo",
+    "best_of_n",
 ]
 Kind = Literal["thumbs", "pairs", "lists", "verdicts"]
 
@@ -24,11 +36,13 @@ KINDS: dict[Method, Kind] = {
     "ppo": "verdicts",
     "grpo": "verdicts",
     "rloo": "verdicts",
+    "best_of_n": "verdicts",
 }
 # Their losses are of what an answer gains on the parent; the others never ask it.
 ROLLOUTS: tuple[Method, ...] = ("ppo", "grpo", "rloo")  # policy gradients
-ONLINE: tuple[Method, ...] = ("online_dpo", *ROLLOUTS)  # they draw answers of their own
-WITH_PARENT: tuple[Method, ...] = ("kto", "dpo", "ipo", "rpo", *ONLINE)
+# They draw answers of their own.
+ONLINE: tuple[Method, ...] = ("online_dpo", "best_of_n", *ROLLOUTS)
+WITH_PARENT: tuple[Method, ...] = ("kto", "dpo", "ipo", "rpo", "online_dpo", *ROLLOUTS)
 # In a plan of any other method the dial would be turned for nothing.
 READERS: dict[str, tuple[Method, ...]] = {
     "beta": ("kto", "dpo", "ipo", "simpo", "orpo", "rpo", "online_dpo"),

@@ -1,4 +1,5 @@
 """Online DPO: what the policy says now, scored by the reward model, the best against the worst.
+Best-of-n: the best alone, imitated.
 
 An epoch is an iteration: its answers are drawn anew from the policy as it has become, and taught
 from in that epoch alone, so none is ever older than an epoch's steps.
@@ -7,18 +8,21 @@ from in that epoch alone, so none is ever older than an epoch's steps.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from trainer.batch import Text
 from trainer.drawn import Drawn, Prompts, draw
 from trainer.endings import RoundFailed
-from trainer.lessons import Taught
+from trainer.lessons import Lessons, Taught
 from trainer.pair_lessons import pair_lessons
 from trainer.pairs import Pair
 from trainer.plan import Plan
 from trainer.policy import Policy
+from trainer.reference import parent_logprobs
 from trainer.reward_fit import Learned
 from trainer.sides import Side
+from trainer.thumb_lessons import Imitation
 
 
 class Rivals(NamedTuple):
@@ -33,20 +37,20 @@ class OnlineLessons:
 
     def __init__(self, learned: Learned, prompts: Prompts, policy: Policy, plan: Plan) -> None:
         self._learned, self._prompts, self._plan = learned, prompts, plan
-        self._pairs = pair_lessons(policy, [], _offline(plan), trust=False)
+        self._now = _taught(policy, [], plan)
 
     @property
-    def texts(self) -> list[Text]:
-        return self._pairs.texts
+    def texts(self) -> Sequence[Text]:
+        return self._now.texts
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._now)
 
     def parameters(self) -> list[Tensor]:
         return []
 
     def losses(self, policy: Policy, picked: Sequence[int]) -> Taught:
-        return self._pairs.losses(policy, picked)
+        return self._now.losses(policy, picked)
 
     def renew(self, policy: Policy, epoch: int, kl_weight: float) -> dict[str, float]:
         """The penalty is on the steps, as it is of any pairs."""
@@ -54,8 +58,7 @@ class OnlineLessons:
         found = rivals(drawn, self._plan.answers_per_prompt)
         if not found:
             raise RoundFailed("no two answers to any prompt differ in their reward")
-        pairs = [Pair(_side(one.best), _side(one.worst), 1.0, "drawn") for one in found]
-        self._pairs = pair_lessons(policy, pairs, _offline(self._plan), trust=False)
+        self._now = _taught(policy, found, self._plan)
         prompts = len(drawn.texts) / self._plan.answers_per_prompt
         return drawn.told | {"prompts_with_rivals": len(found) / prompts}
 
@@ -70,8 +73,17 @@ def rivals(drawn: Drawn, each: int) -> list[Rivals]:
     return [Rivals(group[-1][1], group[0][1]) for group in groups if group[-1][0] > group[0][0]]
 
 
-def _offline(plan: Plan) -> Plan:
-    return plan.model_copy(update={"method": "dpo"})
+def _taught(policy: Policy, found: Sequence[Rivals], plan: Plan) -> Lessons:
+    if plan.method == "online_dpo":
+        pairs = [Pair(_side(one.best), _side(one.worst), 1.0, "drawn") for one in found]
+        return pair_lessons(policy, pairs, plan.model_copy(update={"method": "dpo"}), trust=False)
+    best = [_side(one.best) for one in found]
+    return Imitation(
+        texts=[one.text for one in best],
+        weights=torch.ones(len(best), device=policy.device),
+        parent=parent_logprobs(policy, best, trust=False) if plan.asks_parent else None,
+        sft_weight=plan.sft_weight,
+    )
 
 
 def _side(text: Text) -> Side:

@@ -184,8 +184,8 @@ class Plan(BaseModel):
         if self.method in ROLLOUTS and self.sft_weight:
             told = f"expected 0.0 with method {self.method!r}: it imitates nobody"
             raise ValueError(f"sft_weight is {self.sft_weight}; {told}")
-        if self.method == "sft" and self.sft_weight == 0:
-            raise ValueError("sft_weight is 0.0; expected more than 0 with method 'sft'")
+        if self.method in ("sft", "best_of_n") and self.sft_weight == 0:
+            raise ValueError(f"sft_weight is 0.0; expected more than 0 with method {self.method!r}")
         return self
 
     def _usual(self, name: str) -> Any:

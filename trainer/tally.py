@@ -1,11 +1,25 @@
 """What new lessons wait in the examples folder. Opens each file once: cheap to ask often."""
 
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
 from feedback.examples import Batch, Watermark, batches, rows
 from trainer.methods import Method
 from trainer.waiting import Seen, count, seen
+
+
+def said(folder: Path, adapter: str, after: Watermark) -> list[Seen]:
+    """Of this adapter's answers, what settled beyond `after`."""
+    return of(adapter, map(_read, batches(folder, after)))
+
+
+def of(adapter: str, read: Iterable[list[Seen]]) -> list[Seen]:
+    return [one for one in chain.from_iterable(read) if adapter in one.adapters]
+
+
+def _read(batch: Batch) -> list[Seen]:
+    return [one for row in rows(batch) if (one := seen(row))]
 
 
 class Tally:
@@ -24,12 +38,10 @@ class Tally:
         paths = [batch.path for batch in found]
         if self._counted[:2] != (adapter, paths):
             self._seen = {batch.path: self._of(batch) for batch in found}
-            all_seen = chain.from_iterable(self._seen.values())
-            new = count(self._method, (one for one in all_seen if adapter in one.adapters))
-            self._counted = adapter, paths, new
+            self._counted = adapter, paths, count(self._method, of(adapter, self._seen.values()))
         return self._counted[2]
 
     def _of(self, batch: Batch) -> list[Seen]:
         if batch.path in self._seen:
             return self._seen[batch.path]
-        return [one for row in rows(batch) if (one := seen(row))]
+        return _read(batch)

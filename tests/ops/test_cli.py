@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from feedback.events import BASE, Forget, encode
 from ops.act import change_split, first_split
 from ops.cli import app
+from ops.kept import Kept, keep
 from tests.feedback.made import comparison, completion, retraction
 from tests.ops.made import Place
 from tests.ops.said import NOON, five_by_ann
@@ -25,7 +26,7 @@ def run(place: Place, *words: str) -> Result:
 
 
 def test_a_home_without_a_log_is_named_and_not_made(tmp_path: Path) -> None:
-    for command in ("status", "history", "rollback", "pause", "resume"):
+    for command in ("status", "history", "plan", "rollback", "pause", "resume"):
         result = CliRunner().invoke(app, [command, "--home", str(tmp_path / "nowhere")])
         assert result.exit_code == 1
         assert "nowhere has no log; expected the --home of a `thumbwheel up`" in result.output
@@ -47,6 +48,24 @@ def test_status_tells_the_split_and_every_adapter(place: Place) -> None:
     assert "v1 on trial (ops" in shown
     assert "1/4 = 25%" in shown
     assert "1 passed" in shown
+
+
+def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path) -> None:
+    first_split(place.log)
+    place.serve(BASE, 1, up=6, down=4)
+    found = run(place, "plan")
+    assert found.exit_code == 0, found.output
+    assert "said of base's answers since its data ended" in found.output
+    assert "recommended: to wait: 10 thumbs and 4 pairs; expected at least 64" in found.output
+    few = tmp_path / "plan.json"
+    few.write_text('{"min_rows": 8}')
+    shown = run(place, "plan", "--plan", str(few)).output
+    assert "recommended: kto: 10 thumbs, and only 4 pairs" in shown
+    keep(place.home, Kept(model="/models/tiny", name="m", plan=few))  # what the loop runs with
+    assert "enough for a round (8)" in run(place, "plan").output
+    few.write_text('{"min_row": 8}')
+    wrong = run(place, "plan", "--plan", str(few))
+    assert (wrong.exit_code, "min_row" in wrong.output) == (1, True)
 
 
 def test_rollback_pause_resume_and_history(place: Place) -> None:

@@ -102,6 +102,17 @@ def test_without_rivals_the_round_fails_with_its_reason(policy: Policy) -> None:
         lessons_of(policy, Indifferent([])).renew(policy, 0, 0.0)
 
 
+def test_the_best_of_n_is_imitated_alone(policy: Policy) -> None:
+    reward = EvenLikers([])
+    plan = Plan.model_validate(ONLINE.model_dump(exclude={"beta"}) | {"method": "best_of_n"})
+    lessons = lessons_of(policy, reward, plan)
+    lessons.renew(policy, 0, 0.0)
+    for text in lessons.texts:
+        others = [one for one in reward.asked[0] if one.prompt_ids == text.prompt_ids]
+        assert even(text) == max(map(even, others)) > min(map(even, others))
+    assert lessons.losses(policy, [0, 1]).shown.keys() == {"sft"}
+
+
 @pytest.mark.integration
 def test_the_policy_comes_to_say_what_the_reward_likes(policy: Policy) -> None:
     def share() -> float:

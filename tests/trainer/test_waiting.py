@@ -46,7 +46,7 @@ def test_every_method_has_a_name_for_what_it_counts() -> None:
         "kto": "thumbs",
         "sft": "liked answers",
         "rrhf": "rankings",
-        **dict.fromkeys(("online_dpo", "ppo", "grpo", "rloo"), "verdicts"),
+        **dict.fromkeys(("online_dpo", "best_of_n", "ppo", "grpo", "rloo"), "verdicts"),
         **dict.fromkeys(("dpo", "ipo", "simpo", "orpo", "rpo"), "pairs"),
     }
 

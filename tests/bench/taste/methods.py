@@ -16,6 +16,7 @@ _ROLLOUTS = _REWARD | {"beta": 0.1, "sft_weight": 0.0, "kl_weight": 0.05}
 METHODS: dict[str, dict[str, Any]] = {
     OURS: {},
     "online DPO": _REWARD | {"method": "online_dpo"},
+    "best of 4": _REWARD | {"method": "best_of_n", "beta": 0.1},
     "PPO": _ROLLOUTS | {"method": "ppo"},
     "GRPO": _ROLLOUTS | {"method": "grpo"},
     "RLOO": _ROLLOUTS | {"method": "rloo"},

@@ -1,0 +1,50 @@
+"""What is recommended, as one table."""
+
+import re
+
+import pytest
+
+from trainer.advice import advise
+from trainer.methods import KINDS
+from trainer.waiting import Seen
+
+ONE = ("base",)
+
+
+def thumbs(ups: int, downs: int, prompts: int = 1000) -> list[Seen]:
+    """Each to a prompt of its own, as far as there are so many: no two are opposite."""
+    sides = [True] * ups + [False] * downs
+    return [Seen(ONE, at % prompts, up) for at, up in enumerate(sides)]
+
+
+def compared(count: int) -> list[Seen]:
+    return [Seen(ONE, 10_000 + at, None) for at in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("said", "method", "why"),
+    [
+        ([], None, "0 thumbs and 0 pairs; expected at least 64 of either"),
+        (thumbs(40, 10), None, "50 thumbs and 0 pairs; expected at least 64 of either"),
+        (thumbs(60, 20), "kto", r"80 thumbs, and only 0 pairs; .* 80 verdicts \(expected 100\)"),
+        (thumbs(190, 10), "kto", r"10 of the scarcer thumb and comparisons \(expected 20\)"),
+        (thumbs(100, 100, prompts=20), "dpo", r"20 different prompts \(expected 32\)"),
+        (compared(70), "dpo", r"70 pairs, beside 0 thumbs; .* 70 verdicts \(expected 100\)"),
+        (thumbs(150, 50), "rloo", "200 verdicts can teach a reward model"),
+        ([*thumbs(60, 0), *compared(60)], "rloo", "120 verdicts can teach a reward model"),
+    ],
+)
+def test_what_is_recommended_and_why(said: list[Seen], method: str | None, why: str) -> None:
+    found = advise(said, 64)
+    assert found.method == method
+    assert re.search(why, found.why), found.why
+
+
+def test_every_method_is_told_with_what_it_could_learn_from() -> None:
+    found = advise([*thumbs(3, 2), *compared(4)], 5)
+    assert [feed.method for feed in found.feeds] == [*KINDS]
+    told = {feed.method: (feed.lessons, feed.of) for feed in found.feeds}
+    assert told["kto"] == (5, "thumbs")
+    assert told["sft"] == (3, "liked answers")
+    assert told["dpo"] == (4, "pairs")
+    assert told["ppo"] == (9, "verdicts")
