@@ -29,7 +29,7 @@ def scripts(text: str) -> dict[str, float]:
     return {found: n / len(letters) for found, n in Counter(map(_script, letters)).items()}
 
 
-def mean_of(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def mean_shares(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Every answer with letters counts the same, long or short."""
     told = [part for part in parts if part]
     known = sorted(set().union(*told))

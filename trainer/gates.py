@@ -1,7 +1,8 @@
 """Checks that a candidate must pass before it may get traffic. Pure: numbers in, verdicts out.
 
 What could not be measured does not pass. Those of its answers are in behaviour.py, those of its
-taste in held_out.py, those of the operator's golden prompts in golden_gates.py.
+taste in held_out.py, those of the operator's golden prompts in golden_gates.py, the watch over a
+learned reward in hacking.py.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from trainer.adapters import Estimate, GateResult
 from trainer.behaviour import Behaviour, behaviour_gates, behaviour_scores
 from trainer.golden_gates import GoldenMeasured, golden_gates, golden_scores
+from trainer.hacking import hacking_gate, hacking_scores
 from trainer.held_out import HeldOut, held_out_gates, held_out_scores
 from trainer.kl import Drift, upper, within
 from trainer.plan import Plan
@@ -24,6 +26,7 @@ class Measured:
     parent: Behaviour
     held_out: HeldOut
     golden: GoldenMeasured | None  # None: the plan names no file
+    reward_gain: Estimate | None = None  # None: the method has no reward model
 
 
 def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
@@ -34,6 +37,7 @@ def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
         *behaviour_gates(measured.candidate, measured.parent, plan),
         *held_out_gates(measured.held_out, plan),
         *(golden_gates(measured.golden, plan) if measured.golden else ()),
+        *([hacking_gate(gain, measured.held_out, plan)] if (gain := measured.reward_gain) else ()),
     )
 
 
@@ -57,3 +61,5 @@ def scores(measured: Measured) -> Iterator[tuple[str, float]]:
     yield from held_out_scores(measured.held_out)
     if measured.golden:
         yield from golden_scores(measured.golden)
+    if measured.reward_gain:
+        yield from hacking_scores(measured.reward_gain, measured.drift.kl_parent)

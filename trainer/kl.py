@@ -70,6 +70,10 @@ def upper(estimate: Estimate) -> float:
     return estimate.value + _Z95 * estimate.stderr
 
 
+def lower(estimate: Estimate) -> float:
+    return estimate.value - _Z95 * estimate.stderr
+
+
 def within(estimate: Estimate, budget: float) -> bool:
     """What could not be measured is not within a budget."""
     return estimate.n >= 2 and upper(estimate) <= budget

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trainer.batch import Text
 from trainer.policy import Policy
+from trainer.reward import Reward
 
 
 class Taught(NamedTuple):
@@ -31,6 +32,10 @@ class Lessons(Protocol):
 @runtime_checkable
 class Renewing(Lessons, Protocol):
     """Lessons that depend on what the policy has become."""
+
+    @property
+    def reward(self) -> Reward:
+        """What judges the policy's answers."""
 
     def parameters(self) -> list[Tensor]:
         """What learns beside the policy."""

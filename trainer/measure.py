@@ -6,38 +6,48 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
+from trainer.adapters import Estimate
 from trainer.behaviour import Behaviour
-from trainer.degenerate import mean_of, repeated, says_nothing, scripts
+from trainer.degenerate import mean_shares, repeated, says_nothing, scripts
 from trainer.fit import Fitted
 from trainer.gates import Measured
 from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.items import Item, Items
-from trainer.kl import drift_of
+from trainer.kl import drift_of, mean_of
 from trainer.methods import KINDS
 from trainer.plan import Plan
 from trainer.policy import Policy, Sampled, Who
 from trainer.probes import Probes, hear
 from trainer.reference import parent_logprobs
+from trainer.reward import Reward
 from trainer.verdicts import apart
 from trainer.words import Words
 
 
 def measure(
-    policy: Policy, fitted: Fitted, items: Items[Any], probes: Probes, *, trust: bool
+    policy: Policy,
+    fitted: Fitted,
+    items: Items[Any],
+    probes: Probes,
+    *,
+    trust: bool,
+    reward: Reward | None = None,
 ) -> Measured:
     plan = probes.plan
     prompts = _prompts(items, plan)
     fresh = policy.sample(prompts, plan.seed)
     whose: tuple[Who, ...] = ("policy", "parent", "base")
     own, parent, base = (policy.logprobs(fresh.texts, who).tolist() for who in whose)
+    before = policy.sample(prompts, plan.seed, "parent")
     return Measured(
         kept_epochs=fitted.kept_epochs,
         stopped=fitted.stopped,
         drift=drift_of(own, parent, base),
         candidate=_behaviour(fresh, probes.words),
-        parent=_behaviour(policy.sample(prompts, plan.seed, "parent"), probes.words),
+        parent=_behaviour(before, probes.words),
         held_out=_held_out(policy, items.holdout, plan, trust=trust),
         golden=hear(policy, probes),
+        reward_gain=_gain(policy, reward, fresh, before, plan) if reward else None,
     )
 
 
@@ -50,18 +60,25 @@ def _prompts(items: Items[Any], plan: Plan) -> list[tuple[int, ...]]:
     return mixed[: plan.probe_samples]
 
 
+def _gain(policy: Policy, reward: Reward, fresh: Sampled, before: Sampled, plan: Plan) -> Estimate:
+    """Prompt by prompt."""
+    now, then = (reward.scored(policy, one.texts, 8 * plan.batch_size) for one in (fresh, before))
+    return mean_of((now.odds - then.odds).tolist())
+
+
 def _behaviour(sampled: Sampled, words: Words | None) -> Behaviour:
     spoken = [  # without the end of text
         text.answer_ids[:-1] if ended else text.answer_ids
         for text, ended in zip(sampled.texts, sampled.ended, strict=True)
     ]
     read = [words.text(ids) if words else None for ids in spoken]
+    known = [scripts(text) for text in read if text is not None]
     return Behaviour(
         end_rate=fmean(sampled.ended),
         length=fmean(len(text.answer_ids) for text in sampled.texts),
         repeated=fmean(repeated(ids) for ids in spoken),
         degenerate=fmean(says_nothing(*answer) for answer in zip(spoken, read, strict=True)),
-        scripts=mean_of([scripts(text) for text in read if text is not None]) if words else None,
+        scripts=mean_shares(known) if words else None,
         n=len(spoken),
     )
 

@@ -20,6 +20,7 @@ from trainer.pairs import Pair
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.reference import parent_logprobs
+from trainer.reward import Reward
 from trainer.reward_fit import Learned
 from trainer.sides import Side
 from trainer.thumb_lessons import Imitation
@@ -45,6 +46,10 @@ class OnlineLessons:
 
     def __len__(self) -> int:
         return len(self._now)
+
+    @property
+    def reward(self) -> Reward:
+        return self._learned.reward
 
     def parameters(self) -> list[Tensor]:
         return []

@@ -24,6 +24,7 @@ from trainer.drawn import Drawn, Prompts, draw
 from trainer.lessons import Taught, lengths
 from trainer.plan import Plan
 from trainer.policy import Policy, as_wide
+from trainer.reward import Reward
 from trainer.reward_fit import Learned
 
 
@@ -60,6 +61,10 @@ class RolloutLessons:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def reward(self) -> Reward:
+        return self._learned.reward
 
     def parameters(self) -> list[Tensor]:
         """Of the value head."""

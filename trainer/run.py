@@ -22,6 +22,7 @@ from trainer.gates import Measured, decide, scores
 from trainer.items import Items
 from trainer.kinds import ways
 from trainer.learner import State
+from trainer.lessons import Renewing
 from trainer.load import load_policy
 from trainer.lock import only_one
 from trainer.measure import measure
@@ -121,7 +122,8 @@ def _train(
     else:
         fitted = fit(policy, lessons, plan, tell=tell, note=note, start=start, keep=keep)
     tell("gates", 0, 1)
-    measured = measure(policy, fitted, items, probes, trust=trust)
+    reward = lessons.reward if isinstance(lessons, Renewing) else None
+    measured = measure(policy, fitted, items, probes, trust=trust, reward=reward)
     note({name: value for name, value in scores(measured) if name.startswith("held_out")})
     tell("gates", 1, 1)
     return _Outcome(fitted, measured, gap)

@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.degenerate import distance, mean_of, repeated, says_nothing, scripts
+from trainer.degenerate import distance, mean_shares, repeated, says_nothing, scripts
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_scripts_by_hand(text: str, shares: dict[str, float]) -> None:
 
 
 def test_every_answer_counts_the_same_in_the_mean() -> None:
-    assert mean_of([scripts("a" * 100), scripts("д")]) == {"CYRILLIC": 0.5, "LATIN": 0.5}
+    assert mean_shares([scripts("a" * 100), scripts("д")]) == {"CYRILLIC": 0.5, "LATIN": 0.5}
 
 
 def test_an_answer_without_letters_is_of_no_script() -> None:
-    assert mean_of([scripts("It is 42"), scripts("42")]) == {"LATIN": 1.0}
+    assert mean_shares([scripts("It is 42"), scripts("42")]) == {"LATIN": 1.0}
 
 
 def test_the_distance_is_the_share_that_would_have_to_move() -> None:

@@ -41,6 +41,7 @@ GOOD = Measured(
 # With every gate that there is.
 EVERYTHING = replace(
     GOOD,
+    reward_gain=Estimate(value=0.5, stderr=0.1, n=96),
     golden=GoldenMeasured(
         [
             *GOLDEN.prompts,
