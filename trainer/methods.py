@@ -19,9 +19,11 @@ Method = Literal[
     "grpo",
     "rloo",
     "best_of_n",
+    "auto",
 ]
 Kind = Literal["thumbs", "pairs", "lists", "verdicts"]
 
+# Of "auto" a round makes one of the others, before it asks any of these.
 KINDS: dict[Method, Kind] = {
     "kto": "thumbs",
     "dpo": "pairs",

@@ -47,7 +47,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     # Thumbs are what users give most of: "kto" learns from them, and "sft" imitates the liked ones,
-    # the baseline. "rrhf" learns from rankings of answers to one prompt, all others from pairs.
+    # the baseline. "rrhf" learns from rankings of answers to one prompt; "auto" takes what is
+    # recommended of what was said. docs/formats.md tells them all.
     method: Method = "kto"
     # "trl": TRL's own trainer takes the steps, to compare with; pip install 'thumbwheel[trl]'.
     backend: Backend = "own"
@@ -174,6 +175,8 @@ class Plan(BaseModel):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
+        if self.method == "auto":  # its dials are of whichever it will be
+            return self
         for name, readers in READERS.items():
             value, usual = getattr(self, name), self._usual(name)
             if self.method not in readers and value != usual:

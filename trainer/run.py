@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from trainer.adapters import Lesson, Manifest, Use, claim, publish, write_lineage
+from trainer.auto import settled
 from trainer.checkpoint import Checkpoint
 from trainer.course import Course
 from trainer.course import Places as Places
@@ -65,6 +66,7 @@ def run_round(
     began = time.monotonic()
     with ExitStack() as held:
         ranks.from_first(lambda: held.enter_context(only_one(places.state)))
+        plan = ranks.from_first(partial(settled, places, parent, plan))
         tell("examples and model", 0, 1)
         probes, checkpoint = prepare(places.base, plan), Checkpoint(places.state)
         course, start = ranks.from_first(

@@ -35,6 +35,8 @@ def seen(row: Example) -> Seen | None:
 
 
 def name_of(method: Method) -> str:
+    if method == "auto":
+        return NAMES["verdicts"]
     return "liked answers" if method == "sft" else NAMES[KINDS[method]]
 
 
@@ -42,7 +44,7 @@ def count(method: Method, found: Iterable[Seen]) -> int:
     sides = Counter((one.prompt, one.up) for one in found)
     if method == "sft":
         return sum(n for (_, up), n in sides.items() if up)
-    if KINDS[method] == "verdicts":
+    if method == "auto" or KINDS[method] == "verdicts":
         return sides.total()
     if method == "kto":
         return sum(n for (_, up), n in sides.items() if up is not None)

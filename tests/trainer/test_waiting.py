@@ -7,7 +7,7 @@ from tests.trainer.test_pairs import comparison, correction
 from tests.trainer.tiny import example, settle
 from trainer.methods import KINDS, Method
 from trainer.tally import Tally
-from trainer.waiting import count, name_of, seen
+from trainer.waiting import Seen, count, name_of, seen
 
 SAID = [
     *(example(n, up=n < 3) for n in range(5)),  # three likes and two dislikes of one prompt
@@ -49,6 +49,13 @@ def test_every_method_has_a_name_for_what_it_counts() -> None:
         **dict.fromkeys(("online_dpo", "best_of_n", "ppo", "grpo", "rloo"), "verdicts"),
         **dict.fromkeys(("dpo", "ipo", "simpo", "orpo", "rpo"), "pairs"),
     }
+
+
+def test_of_a_method_that_is_left_open_every_verdict_counts() -> None:
+    assert name_of("auto") == "verdicts"
+    assert (
+        count("auto", [Seen(("base",), at, up) for at, up in enumerate((True, False, None))]) == 3
+    )
 
 
 def test_nothing_said_is_nothing_to_learn_from() -> None:

@@ -1,0 +1,57 @@
+"""A plan that leaves the method to what users said."""
+
+from pathlib import Path
+
+import pytest
+
+from feedback.events import BASE
+from tests.trainer.tiny import PLAN, example, quiet, rated_by_base, settle
+from trainer.auto import settled
+from trainer.plan import Plan
+from trainer.run import Places, run_round
+
+
+def auto(**changes: object) -> Plan:
+    return Plan.model_validate({"method": "auto", "min_rows": 20} | changes)
+
+
+def thumbs(places: Places, count: int) -> None:
+    rows = [example(n, up=n % 3 > 0, prompt_ids=[1, 5 + n]) for n in range(count)]
+    settle(places.examples, rows, start=0, end=count)
+
+
+@pytest.mark.parametrize(("count", "method"), [(10, "kto"), (60, "kto"), (120, "rloo")])
+def test_it_becomes_what_is_recommended(places: Places, count: int, method: str) -> None:
+    thumbs(places, count)
+    assert settled(places, BASE, auto()).method == method
+
+
+def test_only_what_the_method_reads_is_kept(places: Places) -> None:
+    dials = {"beta": 0.5, "sft_weight": 2.0, "balance": "none", "answers_per_prompt": 8}
+    thumbs(places, 60)
+    kto = settled(places, BASE, auto(**dials))
+    assert (kto.beta, kto.sft_weight, kto.balance, kto.answers_per_prompt) == (0.5, 2.0, "none", 4)
+    settle(places.examples, [example(n, prompt_ids=[2, n]) for n in range(60)], start=60, end=120)
+    rloo = settled(places, BASE, auto(**dials))
+    assert (rloo.method, rloo.beta, rloo.sft_weight, rloo.answers_per_prompt) == (
+        "rloo",
+        0.1,
+        0.0,
+        8,
+    )
+    assert rloo.min_rows == 20
+    assert rloo.kl_weight > 0  # the method's own
+
+
+def test_any_other_plan_stays_as_it_is(places: Places) -> None:
+    assert settled(places, BASE, PLAN) is PLAN
+
+
+@pytest.mark.integration
+def test_the_manifest_says_what_it_became(base: Path, places: Places) -> None:
+    rated_by_base(base, places.examples)
+    fields = PLAN.model_dump(exclude_unset=True) | {"method": "auto"}
+    made = run_round(places, BASE, Plan.model_validate(fields), tell=quiet).manifest
+    assert made is not None
+    assert made.plan["method"] == "kto"
+    assert made.plan["beta"] == PLAN.beta
