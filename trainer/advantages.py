@@ -11,7 +11,7 @@ def token_rewards(scores: Tensor, there: Tensor, penalties: Tensor) -> Tensor:
     """(B, A): each token pays its penalty, and the last one gets the answer's score, (B,)."""
     last = there.sum(1).long() - 1
     got = torch.zeros_like(penalties)
-    got[torch.arange(len(scores)), last] = scores
+    got[torch.arange(len(scores), device=scores.device), last] = scores
     return (got - penalties) * there
 
 

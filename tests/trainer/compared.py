@@ -10,6 +10,7 @@ from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example, settle
 from trainer.batch import Text
 from trainer.load import load_policy
+from trainer.methods import ONLINE, READERS, ROLLOUTS
 from trainer.plan import Plan
 from trainer.policy import Policy
 
@@ -17,11 +18,15 @@ METHODS = ("kto", "dpo", "ipo", "simpo", "orpo", "rpo", "rrhf", "sft")
 
 
 def plan_of(method: str, **changes: object) -> Plan:
-    """The tiny plan, with this method's own beta."""
-    fields = PLAN.model_dump() | {"method": method} | changes
-    if method in ("simpo", "rrhf", "sft"):
+    """The tiny plan, but for what this method has of its own."""
+    fields = PLAN.model_dump(exclude_unset=True) | {"method": method}
+    if method == "simpo" or method not in READERS["beta"]:
         del fields["beta"]
-    return Plan.model_validate(fields)
+    if method in ONLINE:
+        fields |= {"online_prompts": 12, "reward_learning_rate": 3e-3}
+    if method in ROLLOUTS:
+        del fields["sft_weight"]
+    return Plan.model_validate(fields | changes)
 
 
 def judged(policy: Policy, numbers: range) -> Iterator[Example]:

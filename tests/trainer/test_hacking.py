@@ -8,8 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from feedback.events import BASE
+from tests.trainer.compared import plan_of
 from tests.trainer.test_online import PROMPTS
-from tests.trainer.test_rollout_lessons import plan_of
 from tests.trainer.tiny import example, make_model, quiet
 from trainer.adapters import Estimate
 from trainer.batch import Text

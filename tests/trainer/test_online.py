@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from feedback.events import BASE
-from tests.trainer.compared import judged_by_users
-from tests.trainer.test_resume import Killed, killed_at
-from tests.trainer.tiny import PLAN, quiet
+from tests.trainer.compared import judged_by_users, plan_of
+from tests.trainer.tiny import quiet
 from trainer.adapters import read_lineage
 from trainer.batch import Text
 from trainer.drawn import Drawn
@@ -24,10 +23,7 @@ from trainer.reward import Scored
 from trainer.reward_fit import Learned
 from trainer.run import Places, run_round
 
-ONLINE = Plan.model_validate(
-    PLAN.model_dump()
-    | {"method": "online_dpo", "online_prompts": 12, "reward_learning_rate": 3e-3, "epochs": 3}
-)
+ONLINE = plan_of("online_dpo", epochs=3)
 PROMPTS = [(5, 6, 7, 10 + n) for n in range(40)]
 ONE, TWO, THREE = (Text((1,), (n,)) for n in (1, 2, 3))
 
@@ -104,7 +100,7 @@ def test_without_rivals_the_round_fails_with_its_reason(policy: Policy) -> None:
 
 def test_the_best_of_n_is_imitated_alone(policy: Policy) -> None:
     reward = EvenLikers([])
-    plan = Plan.model_validate(ONLINE.model_dump(exclude={"beta"}) | {"method": "best_of_n"})
+    plan = plan_of("best_of_n")
     lessons = lessons_of(policy, reward, plan)
     lessons.renew(policy, 0, 0.0)
     for text in lessons.texts:
@@ -148,18 +144,3 @@ def test_a_round_learns_a_reward_of_all_verdicts_and_of_that_the_policy(judged: 
     lineage = read_lineage(judged.adapters, "tiny-v1")
     assert any(one.completion_id.endswith(".1") for one in lineage)  # rivals too
     assert all(one.completion_id for one in lineage)  # nothing that was drawn
-
-
-@pytest.mark.integration
-def test_a_round_goes_on_where_it_died(judged: Places) -> None:
-    plan = ONLINE.model_copy(update={"kl_weight": 0.01})
-    calm = run_round(judged, BASE, plan, tell=quiet).manifest
-    for step in ("epoch 2 of 3", "fresh answers for epoch 3 of 3"):
-        with pytest.raises(Killed):
-            run_round(judged, BASE, plan, tell=killed_at(step, 1))
-    told = set[str]()
-    made = run_round(judged, BASE, plan, tell=lambda step, done, of: told.add(step)).manifest
-    assert calm is not None and made is not None
-    assert "epoch 2 of 3" not in told
-    assert (made.files, made.curves) == (calm.files, calm.curves)
-    assert "drift" in made.curves

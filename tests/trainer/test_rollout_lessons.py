@@ -1,31 +1,21 @@
 """PPO, GRPO and RLOO on a tiny model, with a reward that is known."""
 
-from pathlib import Path
 from statistics import fmean
 
 import pytest
 import torch
 
-from feedback.events import BASE
-from tests.trainer.compared import judged_by_users
+from tests.trainer.compared import plan_of
 from tests.trainer.test_online import PROMPTS, EvenLikers, even
-from tests.trainer.test_resume import Killed, killed_at
-from tests.trainer.tiny import PLAN, quiet
+from tests.trainer.tiny import quiet
 from trainer.fit import fit
 from trainer.methods import ROLLOUTS
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.reward_fit import Learned
 from trainer.rollout_lessons import RolloutLessons
-from trainer.run import Places, run_round
 
 EACH = pytest.mark.parametrize("method", ROLLOUTS)
-
-
-def plan_of(method: str, **changes: object) -> Plan:
-    tiny = PLAN.model_dump(exclude={"beta", "sft_weight", "kl_weight"})
-    online = {"method": method, "online_prompts": 12, "reward_learning_rate": 3e-3}
-    return Plan.model_validate(tiny | online | changes)
 
 
 def lessons_of(policy: Policy, plan: Plan) -> RolloutLessons:
@@ -103,24 +93,3 @@ def test_the_policy_comes_to_say_what_the_reward_likes(policy: Policy, method: s
     assert fitted.kept_epochs == 8, fitted.stopped
     assert share() > before + 0.1
     assert fitted.curves["reward"][-1] > fitted.curves["reward"][0] + 0.05
-
-
-@pytest.fixture
-def judged(base: Path, places: Places) -> Places:
-    judged_by_users(base, places.examples, 120)
-    return places
-
-
-@pytest.mark.integration
-@EACH
-def test_a_round_goes_on_where_it_died(judged: Places, method: str) -> None:
-    plan = plan_of(method, epochs=3)
-    calm = run_round(judged, BASE, plan, tell=quiet).manifest
-    with pytest.raises(Killed):
-        run_round(judged, BASE, plan, tell=killed_at("epoch 3 of 3", 1))
-    told = set[str]()
-    made = run_round(judged, BASE, plan, tell=lambda step, done, of: told.add(step)).manifest
-    assert calm is not None and made is not None
-    assert "epoch 2 of 3" not in told
-    assert (made.files, made.curves) == (calm.files, calm.curves)
-    assert {method, "rollout_kl", "reward_auroc", "kl_weight"} <= made.curves.keys()
