@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback.events import BASE
 from ops import by_hand, cli_feedback, tables
 from ops.kept import read_kept
 from ops.programs import Ports, Up
@@ -16,10 +15,7 @@ from ops.terminal import Home, Reason, complained, exists, opened, show
 from ops.trace import trace as traced
 from ops.train import train
 from ops.up import up
-from trainer.adapters import load
-from trainer.advice import advise
-from trainer.plan import read_plan
-from trainer.tally import said
+from trainer.advice import advice, needed_by
 
 Plan = Annotated[
     Path | None, typer.Option(help="JSON: how rounds are trained.", exists=True, dir_okay=False)
@@ -115,12 +111,11 @@ def plan_(home: Home = None, plan: Plan = None) -> None:
     """
     with opened(home) as (settings, log):
         stable = by_hand.current(log).stable
-        after = {} if stable == BASE else load(settings.adapters_folder, stable).watermark
-        found = said(settings.examples_folder, stable, after)
-        advice = advise(found, read_plan(_plan_at(settings.home, plan)).min_rows)
+        needed = needed_by(_plan_at(settings.home, plan))
+        told = advice(settings.examples_folder, settings.adapters_folder, stable, needed)
         show(f"said of {stable}'s answers since its data ended:")
-        show(tables.methods(advice))
-        show(f"recommended: {advice.method or 'to wait'}: {advice.why}")
+        show(tables.methods(told))
+        show(f"recommended: {told.method or 'to wait'}: {told.why}")
 
 
 @app.command()

@@ -40,6 +40,7 @@ DOORS = {
         "feedback.export",
         "feedback.privacy",
         "trainer.adapters",
+        "trainer.advice",
         "serving.split",
     },
 }

@@ -2,13 +2,10 @@
 
 import logging
 
-from feedback.events import BASE
-from trainer.adapters import verify
-from trainer.advice import advise
+from trainer.advice import advice
 from trainer.course import Places
 from trainer.methods import READERS, ROLLOUTS, Method
 from trainer.plan import Plan
-from trainer.tally import said
 
 _log = logging.getLogger("trainer")
 
@@ -17,12 +14,11 @@ def settled(places: Places, parent: str, plan: Plan) -> Plan:
     """The plan that the manifest tells: with a method, and of the dials those that it reads."""
     if plan.method != "auto":
         return plan
-    after = {} if parent == BASE else verify(places.adapters, parent).watermark
-    advice = advise(said(places.examples, parent, after), plan.min_rows)
-    method = advice.method or "kto"  # which then tells what is missing
-    _log.info("method %s: %s", method, advice.why)
-    told = plan.model_dump(exclude_unset=True, exclude=_unread(method)) | {"method": method}
-    return Plan.model_validate(told)
+    told = advice(places.examples, places.adapters, parent, plan.min_rows)
+    method = told.method or "kto"  # which then tells what is missing
+    _log.info("method %s: %s", method, told.why)
+    fields = plan.model_dump(exclude_unset=True, exclude=_unread(method))
+    return Plan.model_validate(fields | {"method": method})
 
 
 def _unread(method: Method) -> set[str]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from feedback.events import BASE
+from tests.trainer.compared import plan_of
 from tests.trainer.tiny import PLAN, make_model, quiet, rated, settle
 from trainer.adapters import verify
 from trainer.load import load_policy
@@ -56,6 +57,15 @@ def test_a_round_lifts_the_liked_answers(places: Places) -> None:
     assert manifest.curves["loss"][-1] < manifest.curves["loss"][0]
     # bfloat16: up to 0.05 a token between two batch shapes.
     assert manifest.scores["logprob_gap"] < 0.1
+
+
+@pytest.mark.parametrize("method", ["ppo", "rloo", "online_dpo"])
+def test_an_online_round_draws_scores_and_learns(places: Places, method: str) -> None:
+    ended = run_round(places, BASE, plan_of(method), tell=quiet)
+    assert ended.manifest is not None, ended.why
+    curves = ended.manifest.curves
+    assert len(curves["reward"]) == len(curves["reward_auroc"]) == PLAN.epochs
+    assert ended.manifest.kl["parent"].value > 0
 
 
 def test_a_round_continues_what_it_saved(places: Places) -> None:

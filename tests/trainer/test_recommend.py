@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from trainer.advice import advise
 from trainer.methods import KINDS
+from trainer.recommend import advise
 from trainer.waiting import Seen
 
 ONE = ("base",)

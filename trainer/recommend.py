@@ -1,0 +1,60 @@
+"""Which methods what users said can feed, and which one is recommended. Pure. Knows no torch."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from trainer.methods import KINDS, Method
+from trainer.waiting import Seen, count, name_of
+
+# A reward model of fewer verdicts, or of fewer of the scarcer thumb, was not tried.
+_REWARD_VERDICTS = 100
+_REWARD_SCARCER = 20
+_REWARD_PROMPTS = 32
+
+
+class Feed(NamedTuple):
+    method: Method
+    lessons: int
+    of: str  # what they are
+
+
+class Advice(NamedTuple):
+    feeds: list[Feed]
+    needed: int  # lessons, for a round
+    method: Method | None  # recommended; None: nothing can be learned yet
+    why: str
+
+
+def advise(said: Sequence[Seen], needed: int) -> Advice:
+    feeds = [Feed(method, count(method, said), name_of(method)) for method in KINDS]
+    found = {feed.method: feed.lessons for feed in feeds}
+    method, why = _recommended(said, found, needed)
+    return Advice(feeds, needed, method, why)
+
+
+def _recommended(
+    said: Sequence[Seen], found: dict[Method, int], needed: int
+) -> tuple[Method | None, str]:
+    thumbs, pairs, verdicts = found["kto"], found["dpo"], found["rloo"]
+    lacks = _reward_lacks(said)
+    if verdicts >= needed and not lacks:
+        told = f"{verdicts} verdicts can teach a reward model, and that the policy what it draws"
+        return "rloo", f"{told}; it takes about five times as long as kto"
+    if pairs >= needed and 2 * pairs >= thumbs:
+        return "dpo", f"{pairs} pairs, beside {thumbs} thumbs; for an online method: {lacks}"
+    if thumbs >= needed:
+        return "kto", f"{thumbs} thumbs, and only {pairs} pairs; for an online method: {lacks}"
+    return None, f"{thumbs} thumbs and {pairs} pairs; expected at least {needed} of either"
+
+
+def _reward_lacks(said: Sequence[Seen]) -> str | None:
+    """What a reward model would lack."""
+    ups, downs, compared = (sum(one.up is side for one in said) for side in (True, False, None))
+    prompts = len({one.prompt for one in said})
+    wanted = (
+        (len(said), "verdicts", _REWARD_VERDICTS),
+        (min(ups, downs) + compared, "of the scarcer thumb and comparisons", _REWARD_SCARCER),
+        (prompts, "different prompts", _REWARD_PROMPTS),
+    )
+    lacks = [f"{n} {what} (expected {least})" for n, what, least in wanted if n < least]
+    return ", ".join(lacks) or None
