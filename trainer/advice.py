@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from feedback.events import BASE
+from feedback.examples import Watermark
 from trainer.adapters import verify
 from trainer.plan import read_plan
 from trainer.recommend import Advice as Advice
@@ -10,10 +11,12 @@ from trainer.recommend import advise
 from trainer.tally import said
 
 
-def advice(examples: Path, adapters: Path, adapter: str, needed: int) -> Advice:
+def advice(
+    examples: Path, adapters: Path, adapter: str, needed: int, until: Watermark | None = None
+) -> Advice:
     """On the next round on this adapter, for which so many lessons are enough."""
     after = {} if adapter == BASE else verify(adapters, adapter).watermark
-    return advise(said(examples, adapter, after), needed)
+    return advise(said(examples, adapter, after, until), needed)
 
 
 def needed_by(plan: Path | None) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 
+from feedback.examples import Watermark
 from trainer.advice import advice
 from trainer.course import Places
 from trainer.methods import READERS, ROLLOUTS, Method
@@ -10,11 +11,14 @@ from trainer.plan import Plan
 _log = logging.getLogger("trainer")
 
 
-def settled(places: Places, parent: str, plan: Plan) -> Plan:
-    """The plan that the manifest tells: with a method, and of the dials those that it reads."""
+def settled(places: Places, parent: str, plan: Plan, until: Watermark | None = None) -> Plan:
+    """The plan that the manifest tells: with a method, and of the dials those that it reads.
+
+    `until`: so far a round that died had read; what it was to be depends on no more.
+    """
     if plan.method != "auto":
         return plan
-    told = advice(places.examples, places.adapters, parent, plan.min_rows)
+    told = advice(places.examples, places.adapters, parent, plan.min_rows, until)
     method = told.method or "kto"  # which then tells what is missing
     _log.info("method %s: %s", method, told.why)
     fields = plan.model_dump(exclude_unset=True, exclude=_unread(method))

@@ -27,5 +27,9 @@ class RoundFailed(Exception):
     """Nothing can be published; the message says why."""
 
 
+class NothingToLearn(RoundFailed):
+    """What the policy says has come to be all the same; what was learned before may stand."""
+
+
 class NotFinite(RoundFailed, ValueError):
     """A number is not one; the message says which. What was learned since is worth nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from trainer.endings import NotFinite, RoundFailed
+from trainer.endings import NotFinite, NothingToLearn, RoundFailed
 from trainer.kl import Drift, upper, within
 from trainer.learner import Learner, State
 from trainer.lessons import Lessons
@@ -47,7 +47,7 @@ def fit(
         before = policy.weights()
         try:
             stopped = _epoch(learner, plan, note, tell, epoch)
-        except NotFinite as error:
+        except (NotFinite, NothingToLearn) as error:
             stopped = unsound(epoch, error)
         if stopped:
             policy.restore(before)
@@ -77,7 +77,7 @@ def _learn(learner: Learner, note: Note, tell: Tell, title: str) -> None:
         tell(title, at + 1, learner.steps)
 
 
-def unsound(epoch: int, error: NotFinite) -> str:
+def unsound(epoch: int, error: RoundFailed) -> str:
     """Why it stops there. Before the first epoch there is nothing worth going back to."""
     if epoch == 0:
         raise RoundFailed(f"epoch 1: {error}; no epoch was sound") from error

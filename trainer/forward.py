@@ -41,16 +41,19 @@ class Forward:
             found.add(row, self._answers(row, self._hidden(row)))
         return found.values
 
-    def with_states(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
-        """(B, A), and the states that predicted each token, (B, A, H): what a value head reads."""
-        device, size = self._model.device, self._model.config.hidden_size
-        found, states = _Found(texts, device), _Found(texts, device, size)
+    def with_values(self, texts: Sequence[Text], head: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, A) each: and what a head, (H + 1,), reads from the state that predicted each token.
+
+        The last of the head is its bias.
+        """
+        found, values = _Found(texts, self._model.device), _Found(texts, self._model.device)
+        weight, bias = head[:-1] / (len(head) - 1) ** 0.5, head[-1]
         for row in pack(texts, self._plan.packed_tokens):
             hidden = self._hidden(row)
             found.add(row, self._answers(row, hidden))
-            at = torch.tensor(row.predictors, device=device)
-            states.add(row, hidden.index_select(0, at).float())
-        return found.values, states.values
+            at = torch.tensor(row.predictors, device=hidden.device)
+            values.add(row, hidden.index_select(0, at).float() @ weight + bias)
+        return found.values, values.values
 
     def last_states(self, texts: Sequence[Text]) -> Tensor:
         """(B, H) of each answer's last token, after all layers."""
@@ -149,10 +152,9 @@ def _ends(row: Packed) -> tuple[list[int], list[int]]:
 class _Found:
     """The answers' tokens, where they belong."""
 
-    def __init__(self, texts: Sequence[Text], device: torch.device, *shape: int) -> None:
-        """`shape`: of what is found of each token; a number, unless told."""
+    def __init__(self, texts: Sequence[Text], device: torch.device) -> None:
         longest = max((len(text.answer_ids) for text in texts), default=0)
-        self.values = torch.zeros(len(texts), longest, *shape, device=device)
+        self.values = torch.zeros(len(texts), longest, device=device)
 
     def add(self, row: Packed, found: Tensor) -> None:
         at = [torch.tensor(ids, device=found.device) for ids in (row.owners, row.places)]

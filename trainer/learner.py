@@ -101,7 +101,7 @@ class Learner:
         loss, shown = self._losses(picked)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._policy.sum_gradients()
+        self._policy.sum_gradients(self._beside)
         norm = clip_grad_norm_(self._policy.parameters(), self._plan.clip)
         for name, value in (shown | {"gradient": norm.item()}).items():
             if not isfinite(value):

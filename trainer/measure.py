@@ -87,7 +87,9 @@ def _held_out(policy: Policy, held: Sequence[Any], plan: Plan, *, trust: bool) -
     kind = KINDS[plan.method]
     if kind == "verdicts":
         rows, pairs = apart(held)
-        kind, held = ("thumbs", rows) if len(rows) >= len(pairs) else ("pairs", pairs)
+        ups = sum(row.liked for row in rows)
+        scarcer = min(ups, len(rows) - ups)
+        kind, held = ("thumbs", rows) if scarcer >= len(pairs) else ("pairs", pairs)
     gains = _gains(policy, held, trust=trust) if held else []
     both = list(zip(held, gains, strict=True))
     if kind == "thumbs":

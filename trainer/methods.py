@@ -40,10 +40,10 @@ KINDS: dict[Method, Kind] = {
     "rloo": "verdicts",
     "best_of_n": "verdicts",
 }
-# Their losses are of what an answer gains on the parent; the others never ask it.
 ROLLOUTS: tuple[Method, ...] = ("ppo", "grpo", "rloo")  # policy gradients
 # They draw answers of their own.
 ONLINE: tuple[Method, ...] = ("online_dpo", "best_of_n", *ROLLOUTS)
+# Their losses are of what an answer gains on the parent; the others never ask it.
 WITH_PARENT: tuple[Method, ...] = ("kto", "dpo", "ipo", "rpo", "online_dpo", *ROLLOUTS)
 # In a plan of any other method the dial would be turned for nothing.
 READERS: dict[str, tuple[Method, ...]] = {

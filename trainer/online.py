@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainer.batch import Text
 from trainer.drawn import Drawn, Prompts, draw
-from trainer.endings import RoundFailed
+from trainer.endings import NothingToLearn
 from trainer.lessons import Lessons, Taught
 from trainer.pair_lessons import pair_lessons
 from trainer.pairs import Pair
@@ -24,6 +24,8 @@ from trainer.reward import Reward
 from trainer.reward_fit import Learned
 from trainer.sides import Side
 from trainer.thumb_lessons import Imitation
+
+_SAME = 1e-4  # one answer, scored twice in float32, differs by less
 
 
 class Rivals(NamedTuple):
@@ -62,7 +64,7 @@ class OnlineLessons:
         drawn = draw(policy, self._learned, self._prompts, self._plan, epoch)
         found = rivals(drawn, self._plan.answers_per_prompt)
         if not found:
-            raise RoundFailed("no two answers to any prompt differ in their reward")
+            raise NothingToLearn("no two answers to any prompt differ in their reward")
         self._now = _taught(policy, found, self._plan)
         prompts = len(drawn.texts) / self._plan.answers_per_prompt
         return drawn.told | {"prompts_with_rivals": len(found) / prompts}
@@ -75,7 +77,9 @@ def rivals(drawn: Drawn, each: int) -> list[Rivals]:
         sorted(zip(odds[at : at + each], drawn.texts[at : at + each], strict=True))
         for at in range(0, len(odds), each)
     ]
-    return [Rivals(group[-1][1], group[0][1]) for group in groups if group[-1][0] > group[0][0]]
+    return [
+        Rivals(group[-1][1], group[0][1]) for group in groups if group[-1][0] - group[0][0] > _SAME
+    ]
 
 
 def _taught(policy: Policy, found: Sequence[Rivals], plan: Plan) -> Lessons:

@@ -94,8 +94,8 @@ class Plan(BaseModel):
     # Of its LoRA; its head, which begins at nothing, learns ten times as fast.
     reward_learning_rate: Positive = 1e-4
     # Is an answer worth more or less for its length? False: what length alone explains of the
-    # verdicts is learned apart and left out, or the policy would soon say more for its own sake.
-    reward_by_length: bool = False
+    # verdicts is left out, where users like what is long, and nobody wants the policy to say more.
+    reward_by_length: bool = True
     online_prompts: Count = 256  # of each epoch, which is an iteration: then answers are drawn anew
     answers_per_prompt: Annotated[int, Field(ge=2)] = 4
     # PPO's, GRPO's and RLOO's: a token's chance gains nothing beyond a factor of 1 ± this.
@@ -137,7 +137,8 @@ class Plan(BaseModel):
     max_row_tokens: Count = 4096
     # Before the newest verdict. None: a thumb does not spoil; set it where what is right changes.
     max_age_days: Positive | None = None
-    replay: Annotated[int, Field(ge=0)] = 200  # earlier rated answers, against forgetting
+    # Earlier rated answers, against forgetting. Online: so many thumbs, and so many comparisons.
+    replay: Annotated[int, Field(ge=0)] = 200
     holdout_percent: Annotated[float, Field(ge=0, le=50)] = 10.0  # of the users
     # Ups, and downs; or pairs, or rankings. 0: do without the held-out gate.
     min_holdout: Annotated[int, Field(ge=0)] = 3

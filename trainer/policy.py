@@ -65,9 +65,9 @@ class Policy:
         for name, tensor in self._trainable().items():
             tensor.copy_(weights[name])
 
-    def sum_gradients(self) -> None:
+    def sum_gradients(self, beside: Sequence[Tensor] = ()) -> None:
         """Of all processes of the round, each with the gradient of its own texts."""
-        self._ranks.sum_gradients(self.parameters())
+        self._ranks.sum_gradients([*self.parameters(), *beside])
 
     def is_finite(self) -> bool:
         return all(bool(tensor.isfinite().all()) for tensor in self.parameters())
@@ -76,9 +76,9 @@ class Policy:
         """(B, A), zero after an answer's end. In float32."""
         return self._forward.token_logprobs(texts)
 
-    def with_states(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
-        """(B, A), and (B, A, H) of the states that predicted each token, after all layers."""
-        return self._forward.with_states(texts)
+    def with_values(self, texts: Sequence[Text], head: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, A) each: and what a head, (H + 1,), reads from the state that predicted a token."""
+        return self._forward.with_values(texts, head)
 
     def last_states(self, texts: Sequence[Text]) -> Tensor:
         """(B, H) of each answer's last token, after all layers: what a head of its own reads."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 _INSIDE = 0.95  # the share of rated answers that count as near
+LEAST = 4  # of each half two
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,12 @@ class Region:
 
 def region(features: Tensor) -> Region:
     """Of (N, H) rated answers. Its reach is of those that its shape does not know of."""
-    if len(features) < 4:
-        raise ValueError(f"{len(features)} rated answers; expected at least 4")
-    shape, far = features[::2].double(), features[1::2].double()
+    if len(features) < LEAST:
+        raise ValueError(f"{len(features)} rated answers; expected at least {LEAST}")
+    # Mixed: neighbours may be the better and the worse of a pair.
+    mixed = torch.randperm(len(features), generator=torch.Generator().manual_seed(0))
+    features = features[mixed.to(features.device)].double()
+    shape, far = features[::2], features[1::2]
     centre = shape.mean(0)
     _, lengths, axes = torch.linalg.svd(shape - centre, full_matrices=False)
     known = lengths > lengths[0] * 1e-6

@@ -33,8 +33,7 @@ class Head:
 
     weight: Tensor  # (H,)
     bias: Tensor  # ()
-    # Of each doubling of an answer's length. What length alone explains is not left to the weight.
-    per_doubling: Tensor  # ()
+    per_doubling: float  # of an answer's length
     usual: float  # the mean of the binary logarithms of rated answers' lengths
 
     def worth(self, states: Tensor) -> Tensor:

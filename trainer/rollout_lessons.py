@@ -110,9 +110,7 @@ class RolloutLessons:
         if self._head is None:
             logprobs = policy.token_logprobs(texts)
             return logprobs, torch.zeros_like(logprobs)
-        logprobs, states = policy.with_states(texts)
-        weight, bias = self._head[:-1], self._head[-1]
-        return logprobs, states @ weight / weight.numel() ** 0.5 + bias
+        return policy.with_values(texts, self._head)
 
     def _advantages(self, drawn: Drawn, there: Tensor, penalties: Tensor, values: Tensor) -> Tensor:
         plan = self._plan
@@ -127,4 +125,4 @@ class RolloutLessons:
 
 def _bounded(odds: Tensor, most: float) -> Tensor:
     """In deviations from their mean, and none beyond `most`: a wild reward must not rule a step."""
-    return ((odds - odds.mean()) / (odds.std() + 1e-8)).clamp(-most, most)
+    return ((odds - odds.mean()) / (odds.std() + 1e-4)).clamp(-most, most)

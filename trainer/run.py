@@ -66,9 +66,10 @@ def run_round(
     began = time.monotonic()
     with ExitStack() as held:
         ranks.from_first(lambda: held.enter_context(only_one(places.state)))
-        plan = ranks.from_first(partial(settled, places, parent, plan))
+        checkpoint = Checkpoint(places.state)
+        plan = ranks.from_first(lambda: settled(places, parent, plan, checkpoint.read_until()))
         tell("examples and model", 0, 1)
-        probes, checkpoint = prepare(places.base, plan), Checkpoint(places.state)
+        probes = prepare(places.base, plan)
         course, start = ranks.from_first(
             lambda: choose(places, parent, plan, checkpoint, probes.tokenize)
         )

@@ -25,10 +25,14 @@ class SharedForward:
         (found,) = self._shared((texts,), lambda own: (self._forward.token_logprobs(own),))
         return found
 
-    def with_states(self, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
-        """(B, A), and (B, A, H) of the states that predicted each token."""
-        found, states = self._shared((texts, texts), lambda own, _: self._forward.with_states(own))
-        return found, states
+    def with_values(self, texts: Sequence[Text], head: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, A) each. Of the head each process has the gradient of its own texts."""
+
+        def score(own: Sequence[Text], _: Sequence[Text]) -> Sequence[Tensor]:
+            return self._forward.with_values(own, head)
+
+        found, values = self._shared((texts, texts), score)
+        return found, values
 
     def last_states(self, texts: Sequence[Text]) -> Tensor:
         """(B, H)"""
@@ -76,4 +80,4 @@ class SharedForward:
 def _widened(found: Tensor, texts: Sequence[Text]) -> Tensor:
     """As wide as the longest answer of all processes."""
     longest = max((len(text.answer_ids) for text in texts), default=0)
-    return pad(found, (0, 0) * (found.dim() - 2) + (0, longest - found.shape[1]))
+    return pad(found, (0, longest - found.shape[1]))

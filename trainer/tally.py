@@ -9,9 +9,11 @@ from trainer.methods import Method
 from trainer.waiting import Seen, count, seen
 
 
-def said(folder: Path, adapter: str, after: Watermark) -> list[Seen]:
-    """Of this adapter's answers, what settled beyond `after`."""
-    return of(adapter, map(_read, batches(folder, after)))
+def said(
+    folder: Path, adapter: str, after: Watermark, until: Watermark | None = None
+) -> list[Seen]:
+    """Of this adapter's answers, what settled beyond `after`, and not beyond `until`."""
+    return of(adapter, map(_read, batches(folder, after, until)))
 
 
 def of(adapter: str, read: Iterable[list[Seen]]) -> list[Seen]:

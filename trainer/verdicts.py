@@ -7,6 +7,7 @@ from feedback.examples import Example
 from trainer.items import Items
 from trainer.pairs import Pair, make_pairs
 from trainer.plan import Plan
+from trainer.region import LEAST
 from trainer.rows import Row, make_rows, unjudged
 from trainer.sides import Tokenize
 from trainer.sources import scarce
@@ -38,6 +39,8 @@ def shortage_of_verdicts(verdicts: Items[Verdict], plan: Plan) -> str | None:
     lessons = [tuple(one.text for one in item.answers) for item in verdicts.train]
     if few := scarce("verdicts", lessons, plan):
         return few
+    if (rated := sum(map(len, lessons))) < LEAST:  # whose region is to be known
+        return f"{rated} rated answers to train on; expected {LEAST}"
     rows, pairs = apart(verdicts.holdout)
     return None if len(pairs) >= max(plan.min_holdout, 1) else unjudged(rows, plan)
 

@@ -55,3 +55,11 @@ def test_the_manifest_says_what_it_became(base: Path, places: Places) -> None:
     assert made is not None
     assert made.plan["method"] == "kto"
     assert made.plan["beta"] == PLAN.beta
+
+
+def test_a_round_that_died_stays_what_it_was_to_be(places: Places) -> None:
+    thumbs(places, 60)
+    until = {"completions/0": 60, "verdicts/0": 60}
+    settle(places.examples, [example(n, prompt_ids=[2, n]) for n in range(60)], start=60, end=120)
+    assert settled(places, BASE, auto()).method == "rloo"
+    assert settled(places, BASE, auto(), until).method == "kto"

@@ -65,6 +65,7 @@ def test_the_best_answer_of_each_prompt_meets_the_worst() -> None:
 
 def test_answers_of_one_reward_are_no_rivals() -> None:
     assert met([ONE, TWO, THREE, ONE], [0.1, 0.1, 0.2, 0.1], 2) == [Rivals(THREE, ONE)]
+    assert met([ONE, ONE], [0.1, 0.1 + 5e-7], 2) == []  # the same answer, scored twice
 
 
 def test_each_epoch_draws_other_answers_to_other_prompts(policy: Policy) -> None:
@@ -107,6 +108,20 @@ def test_the_best_of_n_is_imitated_alone(policy: Policy) -> None:
         others = [one for one in reward.asked[0] if one.prompt_ids == text.prompt_ids]
         assert even(text) == max(map(even, others)) > min(map(even, others))
     assert lessons.losses(policy, [0, 1]).shown.keys() == {"sft"}
+
+
+@dataclass(frozen=True)
+class SoonIndifferent(EvenLikers):
+    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
+        found = super().scored(policy, texts, at_once)
+        return found if len(self.asked) == 1 else found._replace(odds=found.odds * 0)
+
+
+def test_where_there_is_nothing_more_to_learn_what_was_learned_stands(policy: Policy) -> None:
+    plan = ONLINE.model_copy(update={"learning_rate": 1e-3})
+    fitted = fit(policy, lessons_of(policy, SoonIndifferent([]), plan), plan, tell=quiet)
+    assert fitted.kept_epochs == 1
+    assert fitted.stopped == "epoch 2: no two answers to any prompt differ in their reward"
 
 
 @pytest.mark.integration

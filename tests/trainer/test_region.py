@@ -36,6 +36,13 @@ def test_answers_that_are_all_the_same_trust_nothing_else() -> None:
     assert (same, other) == (1.0, pytest.approx(0.0, abs=1e-6))
 
 
+def test_the_better_and_the_worse_of_pairs_are_one_region() -> None:
+    """They stand in turn, and far apart."""
+    pairs = cloud(400, 4)
+    pairs[::2, 0] += 6
+    assert region(pairs).reach == pytest.approx(3.1, abs=0.5)  # the root of chi-square again
+
+
 def test_of_three_answers_nothing_is_known() -> None:
     with pytest.raises(ValueError, match="3 rated answers; expected at least 4"):
         region(cloud(3, 2))

@@ -11,11 +11,12 @@ import torch
 from tests.trainer.last_words import MIDDLE, is_liked, items, pairs, texts, thumbs
 from tests.trainer.tiny import PLAN
 from trainer.batch import Text
+from trainer.calibration import Calibration
 from trainer.endings import NotFinite, RoundFailed
 from trainer.held_out import accuracy
 from trainer.plan import Plan
 from trainer.policy import Policy
-from trainer.reward import Head, Scored, loss, said
+from trainer.reward import Head, Scored, loss, said, states_of, worth
 from trainer.reward_fit import Learned, fit_reward
 from trainer.rows import Row
 from trainer.verdicts import Verdict
@@ -92,25 +93,38 @@ def test_far_from_rated_answers_it_is_trusted_less_and_says_less(policy: Policy)
     assert apart[0] < apart[1]
 
 
-def test_what_length_alone_explains_is_told_and_left_out(policy: Policy) -> None:
+def test_what_length_alone_explains_is_told_and_can_be_left_out(policy: Policy) -> None:
     """Users who like whatever is long."""
 
-    def said_of(of: list[Text]) -> list[Verdict]:
+    def liked_for_length(of: list[Text]) -> list[Verdict]:
         return [
             Row(f"c{n}", f"u{n}", text, len(text.answer_ids) > 8, 1.0, None)
             for n, text in enumerate(of)
         ]
 
-    some, others = texts(200, longest=16), texts(60, seed=1, longest=16)
-    lean = {}
+    train = liked_for_length(texts(200, longest=16))
+    held = liked_for_length(texts(60, seed=1, longest=16))
+    leads = {}
     for by_length in (False, True):
-        plan = REWARDED.model_copy(update={"reward_by_length": by_length, "reward_epochs": 2})
-        found = fit_reward(policy, items(said_of(some), said_of(others)), plan)
-        assert found.told["reward_per_doubling"] > 0.1
-        stretch = found.reward.calibration.stretch
-        two = scored(policy, found, [Text((5, 6), tuple(range(20, 20 + n))) for n in (2, 16)])
-        lean[by_length] = (two.odds[1] - two.odds[0]).item() / stretch
-    assert lean[False] < lean[True]
+        plan = REWARDED.model_copy(update={"reward_by_length": by_length})
+        found = fit_reward(policy, items(train, held), plan)
+        assert found.told["reward_per_doubling"] > 2
+        short, long = (Text((5, 6), tuple(range(100, 100 + n))) for n in (2, 16))
+        states = states_of(policy, found.reward.weights, [short, long], 2)
+        odds = worth(found.reward.head, states, [short, long], by_length=by_length)
+        leads[by_length] = (odds[1] - odds[0]).item()
+    assert leads[True] > 6  # of three doublings
+    assert abs(leads[False]) < leads[True] / 2  # what is left is no matter of doublings
+
+
+def test_thumbs_that_contradict_it_do_not_turn_it_around(policy: Policy) -> None:
+    """Held-out pairs say that it is right, so it stands; held-out thumbs say the opposite."""
+    held = [Row("c", "u", text, not is_liked(text), 1.0, None) for text in texts(8, seed=1)]
+    found = fit_reward(
+        policy, items(thumbs(texts(300)), [*held, *pairs(texts(80, seed=2))]), REWARDED
+    )
+    assert found.reward.calibration == Calibration()
+    assert order(policy, found) > 0.9
 
 
 def test_the_loss_by_hand() -> None:
@@ -125,7 +139,7 @@ def test_the_loss_by_hand() -> None:
 
 
 def test_a_length_is_worth_its_doublings() -> None:
-    head = Head(torch.zeros(4), torch.tensor(0.0), torch.tensor(0.5), usual=2.0)
+    head = Head(torch.zeros(4), torch.tensor(0.0), 0.5, usual=2.0)
     long = [Text((1,), tuple(range(n))) for n in (4, 8, 2)]
     assert head.of_length(long).tolist() == pytest.approx([0.0, 0.5, -0.5])
 
