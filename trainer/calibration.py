@@ -28,25 +28,17 @@ class Calibration:
 
 def calibrate(scores: Sequence[float], liked: Sequence[bool]) -> Calibration:
     """Verdicts that say the opposite of the scores calibrate nothing: no score is turned around."""
-    found = _fitted(scores, liked, Calibration())
+    found = _fitted(scores, liked)
     return found if found.stretch > 0 else Calibration()
 
 
-def slope(values: Sequence[float], liked: Sequence[bool]) -> float:
-    """What each unit of such a value adds to the log-odds of being liked, up or down."""
-    return _fitted(values, liked, Calibration(stretch=0.0)).stretch
-
-
-def _fitted(scores: Sequence[float], liked: Sequence[bool], usual: Calibration) -> Calibration:
-    """By Newton's method, its steps halved where they go too far: two numbers, a convex loss.
-
-    `usual`: what it is where there is nothing to fit to.
-    """
-    known, both = usual, list(zip(scores, liked, strict=True))
+def _fitted(scores: Sequence[float], liked: Sequence[bool]) -> Calibration:
+    """By Newton's method, its steps halved where they go too far: two numbers, a convex loss."""
+    known, both = Calibration(), list(zip(scores, liked, strict=True))
     for _ in range(_STEPS):
-        step = _newton(known, both, usual)
-        now, share = _loss(known, both, usual), 1.0
-        while share > _NEAR and _loss(_moved(known, step, share), both, usual) > now:
+        step = _newton(known, both)
+        now, share = _loss(known, both), 1.0
+        while share > _NEAR and _loss(_moved(known, step, share), both) > now:
             share /= 2
         if share <= _NEAR or max(map(abs, step)) < _NEAR:
             break
@@ -54,10 +46,8 @@ def _fitted(scores: Sequence[float], liked: Sequence[bool], usual: Calibration) 
     return known
 
 
-def _newton(
-    known: Calibration, both: Sequence[tuple[float, bool]], usual: Calibration
-) -> tuple[float, float]:
-    rise, level = _PULL * (known.stretch - usual.stretch), _PULL * (known.shift - usual.shift)
+def _newton(known: Calibration, both: Sequence[tuple[float, bool]]) -> tuple[float, float]:
+    rise, level = _PULL * (known.stretch - 1), _PULL * known.shift
     bend, twist, lift = _PULL, 0.0, _PULL
     for score, up in both:
         chance = known.chance(score)
@@ -72,8 +62,8 @@ def _moved(known: Calibration, step: tuple[float, float], share: float) -> Calib
     return Calibration(known.stretch - share * step[0], known.shift - share * step[1])
 
 
-def _loss(known: Calibration, both: Sequence[tuple[float, bool]], usual: Calibration) -> float:
-    apart = (known.stretch - usual.stretch) ** 2 + (known.shift - usual.shift) ** 2
+def _loss(known: Calibration, both: Sequence[tuple[float, bool]]) -> float:
+    apart = (known.stretch - 1) ** 2 + known.shift**2
     lost = sum(_softplus(known.log_odds(one) * (1 - 2 * up)) for one, up in both)
     return _PULL * apart / 2 + lost
 

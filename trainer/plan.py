@@ -93,9 +93,9 @@ class Plan(BaseModel):
     reward_epochs: Count = 2
     # Of its LoRA; its head, which begins at nothing, learns ten times as fast.
     reward_learning_rate: Positive = 1e-4
-    # Is an answer worth more or less for its length? False: what length alone explains of the
-    # verdicts is left out, where users like what is long, and nobody wants the policy to say more.
-    reward_by_length: bool = True
+    # Is an answer worth more or less for its length? False: a term of length, learned beside all
+    # else, is left out of the reward. What else tells of an answer's length stays.
+    reward_by_length: bool = False
     online_prompts: Count = 256  # of each epoch, which is an iteration: then answers are drawn anew
     answers_per_prompt: Annotated[int, Field(ge=2)] = 4
     # PPO's, GRPO's and RLOO's: a token's chance gains nothing beyond a factor of 1 ± this.

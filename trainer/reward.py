@@ -33,7 +33,9 @@ class Head:
 
     weight: Tensor  # (H,)
     bias: Tensor  # ()
-    per_doubling: float  # of an answer's length
+    # Of each doubling of an answer's length, learned beside the weight. To find it first explained
+    # more by length, and a policy that was paid for it said ever less (docs/experiments.md).
+    per_doubling: Tensor  # ()
     usual: float  # the mean of the binary logarithms of rated answers' lengths
 
     def worth(self, states: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
-from trainer.calibration import calibrate, slope
+from trainer.calibration import calibrate
 from trainer.discernment import Heard
 from trainer.endings import NotFinite, RoundFailed
 from trainer.items import Items
@@ -49,13 +49,13 @@ def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned:
         region=region(states),
         mean=fmean(odds),
     )
-    return Learned(reward, heard.told() | {"reward_per_doubling": head.per_doubling})
+    return Learned(reward, heard.told() | {"reward_per_doubling": head.per_doubling.item()})
 
 
 def _learned(policy: Policy, rated: Sequence[Verdict], plan: Plan) -> tuple[Head, Weights]:
     with policy.wearing(policy.weights()):
         head = _blank(policy, rated)
-        own = [head.weight, head.bias]
+        own = [head.weight, head.bias, head.per_doubling]
         rate = plan.reward_learning_rate
         groups = [
             {"params": policy.parameters(), "lr": rate},
@@ -80,26 +80,13 @@ def _learned(policy: Policy, rated: Sequence[Verdict], plan: Plan) -> tuple[Head
 
 
 def _blank(policy: Policy, rated: Sequence[Verdict]) -> Head:
-    """What length alone explains is found first: what learns after it finds the rest."""
     size = policy.last_states(said(rated[:1])).shape[1]
     usual = fmean(log2(len(text.answer_ids)) for text in said(rated))
 
     def learns(*shape: int) -> Tensor:
         return torch.zeros(shape, device=policy.device, requires_grad=True)
 
-    return Head(learns(size), learns(), _by_length(rated, usual), usual)
-
-
-def _by_length(rated: Sequence[Verdict], usual: float) -> float:
-    """Of a thumb its own length; of a pair the better's over the worse's, from either side."""
-    rows, pairs = apart(rated)
-    doublings = [log2(len(row.text.answer_ids)) - usual for row in rows]
-    liked = [row.liked for row in rows]
-    for pair in pairs:
-        won, lost = (len(side.text.answer_ids) for side in pair.answers)
-        doublings += [log2(won / lost), log2(lost / won)]
-        liked += [True, False]
-    return slope(doublings, liked)
+    return Head(learns(size), learns(), learns(), usual)
 
 
 def _batches(rated: Sequence[Verdict], plan: Plan) -> Iterator[list[Verdict]]:

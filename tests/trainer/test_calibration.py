@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from trainer.calibration import Calibration, brier, calibrate, calibrated_brier, slope
+from trainer.calibration import Calibration, brier, calibrate, calibrated_brier
 
 
 def drawn(count: int, stretch: float, shift: float) -> tuple[list[float], list[bool]]:
@@ -44,13 +44,6 @@ def test_however_large_the_scores_it_comes_to_an_end() -> None:
 
 def test_scores_are_never_turned_around() -> None:
     assert calibrate([1.0, -1.0] * 20, [False, True] * 20) == Calibration()
-
-
-def test_a_slope_may_go_either_way_and_without_verdicts_there_is_none() -> None:
-    scores, liked = drawn(20_000, 0.3, 0.5)
-    assert slope(scores, liked) == pytest.approx(0.3, rel=0.1)
-    assert slope(scores, [not up for up in liked]) == pytest.approx(-0.3, rel=0.1)
-    assert slope([], []) == 0.0
 
 
 def test_where_nothing_is_known_scores_are_taken_at_their_word() -> None:
