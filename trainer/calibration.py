@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log1p
-from statistics import fmean
+from statistics import fmean, pstdev
 
 # Towards what it was: where all answers are ordered right, the best stretch has no end.
 _PULL = 1.0
 _STEPS = 50
+_LEAST = 0.1  # of log-odds, by which scores then still differ
 _NEAR = 1e-9
 
 
@@ -27,9 +28,13 @@ class Calibration:
 
 
 def calibrate(scores: Sequence[float], liked: Sequence[bool]) -> Calibration:
-    """Verdicts that say the opposite of the scores calibrate nothing: no score is turned around."""
+    """No score is turned around: where verdicts say the opposite, all are of almost one chance."""
     found = _fitted(scores, liked)
-    return found if found.stretch > 0 else Calibration()
+    if found.stretch > 0:
+        return found
+    least = _LEAST / max(pstdev(scores), 1.0)
+    of_all = _fitted([0.0] * len(liked), liked).shift
+    return Calibration(least, of_all - least * fmean(scores))
 
 
 def _fitted(scores: Sequence[float], liked: Sequence[bool]) -> Calibration:

@@ -38,12 +38,14 @@ def test_what_is_ordered_without_fault_has_an_end_all_the_same() -> None:
 def test_however_large_the_scores_it_comes_to_an_end() -> None:
     """Newton's whole steps would go from one side to the other, farther each time."""
     found = calibrate([-900.0, 300.0, 1200.0, 700.0] * 30, [False, True, False, True] * 30)
-    assert abs(found.stretch) < 0.1
+    assert 0 < found.stretch < 0.1
     assert 0.4 < found.chance(300.0) < 0.9
 
 
 def test_scores_are_never_turned_around() -> None:
-    assert calibrate([1.0, -1.0] * 20, [False, True] * 20) == Calibration()
+    found = calibrate([3.0, 1.0] * 20, [False, True] * 20)
+    assert found.stretch == 0.1
+    assert found.chance(2.0) == pytest.approx(0.5)  # as many are liked
 
 
 def test_where_nothing_is_known_scores_are_taken_at_their_word() -> None:

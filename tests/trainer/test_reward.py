@@ -11,7 +11,6 @@ import torch
 from tests.trainer.last_words import MIDDLE, is_liked, items, pairs, texts, thumbs
 from tests.trainer.tiny import PLAN
 from trainer.batch import Text
-from trainer.calibration import Calibration
 from trainer.endings import NotFinite, RoundFailed
 from trainer.held_out import accuracy
 from trainer.plan import Plan
@@ -124,7 +123,7 @@ def test_thumbs_that_contradict_it_do_not_turn_it_around(policy: Policy) -> None
     found = fit_reward(
         policy, items(thumbs(texts(300)), [*held, *pairs(texts(80, seed=2))]), REWARDED
     )
-    assert found.reward.calibration == Calibration()
+    assert 0 < found.reward.calibration.stretch <= 0.1
     assert order(policy, found) > 0.9
 
 
