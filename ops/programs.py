@@ -17,6 +17,8 @@ _ENGINE_SECONDS = 900  # a big model on a GPU is read and compiled for minutes
 _CPU_ENGINE = ("--dtype", "float32", "--enforce-eager", "--max-model-len", "512")
 # The cache in GB; and no compiling: first answers would wait for a C++ compiler, or fail.
 _CPU_ENGINE_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
+# For rounds that let it draw answers: tokens in and out, after users, and how busy it is.
+_DRAWS = ("--enable-scale-out", "--scheduling-policy", "priority", "--enable-server-load-tracking")
 _GPU_ENGINE = ("--dtype", "auto", "--gpu-memory-utilization", "0.6")  # the trainer takes its part
 
 
@@ -126,6 +128,7 @@ def _engine(up: Up, env: Mapping[str, str], gpu: bool) -> Program:
         *("--host", _LOCAL, "--port", str(up.ports.engine)),
         *("--enable-lora", "--max-lora-rank", "16", "--max-loras", "4"),
         *("--middleware", "serving.vllm_plugin.Tidy"),
+        *_DRAWS,
         *(_GPU_ENGINE if gpu else _CPU_ENGINE),
         *up.engine_args,  # the last of two equal options holds
     )

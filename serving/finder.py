@@ -9,7 +9,7 @@ from feedback.events import first_complaint
 from serving.cache import Cache
 from serving.settings import PluginSettings
 from serving.store import Store, StoreAway
-from trainer.adapters import AdapterError, CorruptAdapter, Manifest, verify
+from trainer.adapters import DRAFTS, AdapterError, CorruptAdapter, Manifest, is_draft, verify
 
 CONFIG = "adapter_config.json"  # as PEFT names it
 _log = logging.getLogger("vllm.thumbwheel")  # under vllm's own, so that its log shows it
@@ -34,38 +34,40 @@ class Finder:
     """What it raises is an AdapterError, or an OSError where the next question may be luckier."""
 
     def __init__(self, store: Store, cache: Cache, max_bytes: int) -> None:
-        self._store, self._cache, self._max_bytes = store, cache, max_bytes
+        self._store, self._drafts = store, store.within(DRAFTS)
+        self._cache, self._max_bytes = cache, max_bytes
 
     def find(self, name: str, max_rank: int | None) -> Path:
         """A folder whose files are those of the adapter's manifest.
 
         Nothing large is read before all that can be known without it is known.
         """
+        store = self._drafts if is_draft(name) else self._store
         try:
-            manifest = self._admitted(name, max_rank)
+            manifest = self._admitted(store, name, max_rank)
         except StoreAway as away:
             known = self._cache.known(name)
-            if not known or self._store.folder:
+            if not known or store.folder:
                 raise
             _log.warning("%s is taken from the cache as it is: %s", name, away)
             manifest = known
-        if self._store.folder:
-            verify(self._store.folder, name)
-            return self._store.folder / name
-        return self._cache.hold(manifest, self._store.fetch)
+        if store.folder:
+            verify(store.folder, name)
+            return store.folder / name
+        return self._cache.hold(manifest, store.fetch)
 
     def release(self, name: str) -> None:
         """The engine will not read its files any more."""
         self._cache.release(name)
 
-    def _admitted(self, name: str, max_rank: int | None) -> Manifest:
-        manifest = self._store.manifest(name)
-        if why := self._store.withdrawn(name):
+    def _admitted(self, store: Store, name: str, max_rank: int | None) -> Manifest:
+        manifest = store.manifest(name)
+        if why := store.withdrawn(name):
             raise WithdrawnAdapter(f"it was withdrawn: {why}")
-        size = self._store.size(manifest)
+        size = store.size(manifest)
         if size > self._max_bytes:
             raise OversizedAdapter(f"it has {size} bytes; expected {self._max_bytes} at most")
-        rank = rank_of(self._store.read(manifest, CONFIG), f"{name}/{CONFIG}")
+        rank = rank_of(store.read(manifest, CONFIG), f"{name}/{CONFIG}")
         if max_rank and rank > max_rank:
             raise OversizedAdapter(f"its rank is {rank}; this engine takes {max_rank} at most")
         return manifest

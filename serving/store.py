@@ -38,6 +38,10 @@ class Store:
         if not self.folder and kind not in {*available_protocols(), *fsspec.registry}:
             raise ValueError(f"adapters is {self._at!r}; fsspec knows no {kind}://")
 
+    def within(self, folder: str) -> "Store":
+        """Another one, in a folder of this one."""
+        return Store(self.folder / folder if self.folder else f"{self._at.rstrip('/')}/{folder}")
+
     def manifest(self, name: str) -> Manifest:
         where = f"{name}/{MANIFEST}"
         raw = self._read(where) if is_name(name) else None

@@ -24,7 +24,8 @@ from pydantic.dataclasses import dataclass
 
 from feedback.disk import sync
 from feedback.events import Id, User, first_complaint
-from trainer.manifest import NAME
+from trainer.manifest import DRAFT, NAME
+from trainer.manifest import DRAFTS as DRAFTS
 from trainer.manifest import Estimate as Estimate
 from trainer.manifest import GateResult as GateResult
 from trainer.manifest import Manifest as Manifest
@@ -131,6 +132,10 @@ def load(store: Path, name: str) -> Manifest:
 def is_name(name: str) -> bool:
     """What is none, such as `../model-v1`, is not looked for."""
     return bool(NAME.fullmatch(name))
+
+
+def is_draft(name: str) -> bool:
+    return bool(DRAFT.fullmatch(name))
 
 
 def read_manifest(raw: bytes, name: str, where: str) -> Manifest:

@@ -46,6 +46,13 @@ def whitened(values: Tensor, there: Tensor) -> Tensor:
     return (values - some.mean()) / (spread + 1e-8) * there
 
 
+def truncated(ours: Tensor, theirs: Tensor, most: float) -> Tensor:
+    """What each token counts that another sampler drew than the one who learns: the ratio of its
+    chances, at most so much (Ionides 2008). An engine and a trainer never compute quite the same.
+    """
+    return (ours - theirs).exp().clamp(max=most)
+
+
 def clipped_loss(
     logprobs: Tensor, old: Tensor, advantages: Tensor, there: Tensor, clip: float
 ) -> Tensor:

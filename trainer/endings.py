@@ -27,6 +27,10 @@ class RoundFailed(Exception):
     """Nothing can be published; the message says why."""
 
 
+class EnginesAway(RoundFailed):
+    """Nobody draws answers now. What was learned before is kept: the next round goes on from it."""
+
+
 class NothingToLearn(RoundFailed):
     """What the policy says has come to be all the same; what was learned before may stand."""
 

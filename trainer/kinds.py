@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from feedback.examples import Example
-from trainer.drawn import prompts_of
+from trainer.asking import Ask
+from trainer.drawn import Teacher, prompts_of
 from trainer.items import Items
 from trainer.lessons import Lessons
 from trainer.list_lessons import list_lessons
@@ -38,8 +39,9 @@ class _Make(Protocol):
 
 class _Teach(Protocol):
     def __call__(
-        self, policy: Policy, items: Items[Any], plan: Plan, *, trust: bool
-    ) -> Lessons: ...
+        self, policy: Policy, items: Items[Any], plan: Plan, *, trust: bool, ask: Ask
+    ) -> Lessons:
+        """`trust`: are the logged log-probabilities the parent's? `ask`: for fresh answers."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,16 @@ def _taught(
 ) -> _Teach:
     """By what is to be trained on and to be replayed, whichever it is."""
 
-    def teach(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool) -> Lessons:
+    def teach(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool, ask: Ask) -> Lessons:
         return lessons(policy, [*items.train, *items.replay], plan, trust=trust)
 
     return teach
 
 
-def _online(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool) -> Lessons:
-    """`trust` is of what was logged; here all is drawn anew."""
-    learned = fit_reward(policy, items, plan)
+def _online(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool, ask: Ask) -> Lessons:
+    teacher = Teacher(fit_reward(policy, items, plan), prompts_of(items), ask)
     lessons = RolloutLessons if plan.method in ROLLOUTS else OnlineLessons
-    return lessons(learned, prompts_of(items), policy, plan)
+    return lessons(teacher, policy, plan)
 
 
 _WAYS: dict[Kind, Ways] = {

@@ -21,6 +21,7 @@ from torch.multiprocessing.spawn import (
     start_processes,
 )
 
+from trainer.by_engines import Engines
 from trainer.course import Places
 from trainer.device import within_share
 from trainer.endings import RoundFailed
@@ -36,10 +37,16 @@ _LOOK_SECONDS = 0.2  # at what the first has told
 
 
 def start(
-    places: Places, parent: str, plan: Plan, watch: Watch = UNWATCHED, here: Place | None = None
+    places: Places,
+    parent: str,
+    plan: Plan,
+    watch: Watch = UNWATCHED,
+    here: Place | None = None,
+    *,
+    engines: Engines | None = None,
 ) -> Round:
     """`here`: what torchrun made of this process, if it did."""
-    work = partial(one_round, places, parent, plan)
+    work = partial(one_round, places, parent, plan, engines)
     if here is not None:
         check(here, plan)
         with joined(here) as ranks:
@@ -61,12 +68,19 @@ def check(here: Place, plan: Plan) -> None:
         )
 
 
-def one_round(places: Places, parent: str, plan: Plan, watch: Watch, ranks: Ranks) -> Round:
+def one_round(
+    places: Places,
+    parent: str,
+    plan: Plan,
+    engines: Engines | None,
+    watch: Watch,
+    ranks: Ranks,
+) -> Round:
     torch.set_num_threads(plan.threads)
     parent = ranks.from_first(lambda: parent)  # each may have read another split
     tell, note = watch if ranks.first else UNWATCHED
     with within_share(plan):
-        return run_round(places, parent, plan, tell=tell, note=note, ranks=ranks)
+        return run_round(places, parent, plan, tell=tell, note=note, ranks=ranks, engines=engines)
 
 
 def in_processes(count: int, work: Callable[[Watch, Ranks], T], watch: Watch = UNWATCHED) -> T:

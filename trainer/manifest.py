@@ -9,6 +9,10 @@ from feedback.events import SchemaV1
 from feedback.examples import Watermark
 
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*-v[0-9]+$")
+# What a round under way has learned so far, by its content. It lies in a folder of its own, where
+# nobody but an engine looks, and no user is ever answered by it.
+DRAFT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*-draft-[0-9a-f]{16}-v0$")
+DRAFTS = "drafts"
 
 
 class _Frozen(BaseModel):

@@ -62,6 +62,7 @@ READERS: dict[str, tuple[Method, ...]] = {
     "answers_per_prompt": ONLINE,
     "ratio_clip": ROLLOUTS,
     "entropy_weight": ROLLOUTS,
+    "importance_cap": ROLLOUTS,
     "gae_smooth": ("ppo",),
     "reward_clip": ("ppo",),
     "value_clip": ("ppo",),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trainer.batch import Text
-from trainer.drawn import Drawn, Prompts, draw
+from trainer.drawn import Drawn, Teacher, draw
 from trainer.endings import NothingToLearn
 from trainer.lessons import Lessons, Taught
 from trainer.pair_lessons import pair_lessons
@@ -21,7 +21,6 @@ from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.reference import parent_logprobs
 from trainer.reward import Reward
-from trainer.reward_fit import Learned
 from trainer.sides import Side
 from trainer.thumb_lessons import Imitation
 
@@ -38,8 +37,8 @@ class Rivals(NamedTuple):
 class OnlineLessons:
     """Empty before it is renewed for the first time."""
 
-    def __init__(self, learned: Learned, prompts: Prompts, policy: Policy, plan: Plan) -> None:
-        self._learned, self._prompts, self._plan = learned, prompts, plan
+    def __init__(self, teacher: Teacher, policy: Policy, plan: Plan) -> None:
+        self._teacher, self._plan = teacher, plan
         self._now = _taught(policy, [], plan)
 
     @property
@@ -51,7 +50,7 @@ class OnlineLessons:
 
     @property
     def reward(self) -> Reward:
-        return self._learned.reward
+        return self._teacher.learned.reward
 
     def parameters(self) -> list[Tensor]:
         return []
@@ -61,7 +60,7 @@ class OnlineLessons:
 
     def renew(self, policy: Policy, epoch: int, kl_weight: float) -> dict[str, float]:
         """The penalty is on the steps, as it is of any pairs."""
-        drawn = draw(policy, self._learned, self._prompts, self._plan, epoch)
+        drawn = draw(policy, self._teacher, self._plan, epoch)
         found = rivals(drawn, self._plan.answers_per_prompt)
         if not found:
             raise NothingToLearn("no two answers to any prompt differ in their reward")

@@ -101,6 +101,8 @@ class Plan(BaseModel):
     # PPO's, GRPO's and RLOO's: a token's chance gains nothing beyond a factor of 1 ± this.
     ratio_clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
     entropy_weight: NotNegative = 0.0  # what a nat of an answer's surprise is worth, a token
+    # Where an engine draws, a token counts by how much likelier the trainer finds it; at most this.
+    importance_cap: Positive = 2.0
     # PPO's. Ziegler 2019: 0.95, 0.2 and 0.1; rewards are in deviations from their mean.
     gae_smooth: Share = 0.95
     reward_clip: Positive = 5.0

@@ -46,12 +46,17 @@ class Policy:
         self._ranks = ranks
         self.device: torch.device = model.device
         found = model.generation_config.eos_token_id
-        self._ends: list[int] = [found] if isinstance(found, int) else list(found or [])
+        self.ends: list[int] = [found] if isinstance(found, int) else list(found or [])
         # A model's own generation_config may bring top_k or a repetition penalty with it.
         model.get_base_model().generation_config = GenerationConfig()
         forward = Forward(model.get_base_model(), plan)
         self._forward = forward if ranks.world == 1 else SharedForward(forward, ranks, plan)
         self._parent = self.weights()
+
+    @property
+    def longest(self) -> int:
+        """Tokens of an answer."""
+        return self._plan.max_new_tokens
 
     def parameters(self) -> list[Tensor]:
         return list(self._trainable().values())
@@ -132,7 +137,7 @@ class Policy:
             )
         drawn = [every[at % world][at // world] for at in range(len(prompts))]
         texts = [Text(prompt, answer) for prompt, answer in zip(prompts, drawn, strict=True)]
-        return Sampled(texts, [answer[-1] in self._ends for answer in drawn])
+        return Sampled(texts, [answer[-1] in self.ends for answer in drawn])
 
     @contextmanager
     def wearing(self, weights: Weights) -> Iterator[None]:
@@ -178,12 +183,12 @@ class Policy:
                 temperature=1.0,
                 top_p=1.0,
                 max_new_tokens=self._plan.max_new_tokens,
-                eos_token_id=self._ends or None,
-                pad_token_id=self._ends[0] if self._ends else 0,
+                eos_token_id=self.ends or None,
+                pad_token_id=self.ends[0] if self.ends else 0,
             ),
         )
         for answer in drawn[:, ids.shape[1] :].tolist():
-            end = next((at for at, token in enumerate(answer) if token in self._ends), len(answer))
+            end = next((at for at, token in enumerate(answer) if token in self.ends), len(answer))
             yield tuple(answer[: end + 1])  # with its end, if it has one
 
     @contextmanager

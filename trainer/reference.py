@@ -12,6 +12,7 @@ from random import Random
 import torch
 from torch import Tensor
 
+from trainer.batch import Text
 from trainer.items import Logged
 from trainer.plan import Plan
 from trainer.policy import Policy
@@ -33,23 +34,27 @@ def parent_logprobs(policy: Policy, answers: Sequence[Logged], *, trust: bool) -
 def logged_as_computed(policy: Policy, answers: Sequence[Logged], plan: Plan) -> tuple[bool, float]:
     """May the logged log-probabilities be used? And how far the worst token is off.
 
-    The adapter that the log names might not be the one that answered.
+    The adapter that the log names might not be the one that answered. Called before training
+    only: the policy is still its parent.
     """
-    checked = [one for one in answers if one.logprobs]
-    if not checked:
+    known = [(one.text, one.logprobs) for one in answers if one.logprobs]
+    if not known:
         return False, nan  # not measured is not trusted
-    checked = Random(plan.seed).sample(checked, min(_CHECKED_ANSWERS, len(checked)))
-    gap = _worst_gap(policy, checked)
+    texts, logprobs = zip(*known, strict=True)
+    gap = worst_gap(policy, texts, logprobs, plan)
     if gap > plan.max_logprob_gap:
         _log.warning("logged log-probabilities are off by %.3g; all are recomputed", gap)
     return gap <= plan.max_logprob_gap, gap
 
 
 @torch.no_grad()
-def _worst_gap(policy: Policy, answers: Sequence[Logged]) -> float:
-    """Called before training only: the policy is still its parent."""
-    computed = policy.token_logprobs([one.text for one in answers])  # (B, A)
+def worst_gap(
+    policy: Policy, texts: Sequence[Text], told: Sequence[Sequence[float]], plan: Plan
+) -> float:
+    """Of a token in some of the answers: what was told of it, and what the policy thinks now."""
+    at = Random(plan.seed).sample(range(len(texts)), min(_CHECKED_ANSWERS, len(texts)))
+    computed = policy.token_logprobs([texts[i] for i in at])  # (B, A)
     logged = torch.zeros_like(computed)
-    for line, one in zip(logged, answers, strict=True):
-        line[: len(one.text.answer_ids)] = torch.tensor(one.logprobs)
+    for line, i in zip(logged, at, strict=True):
+        line[: len(told[i])] = torch.tensor(told[i])
     return float((computed - logged).abs().max())

@@ -17,15 +17,15 @@ from trainer.advantages import (
     leave_one_out,
     mean,
     token_rewards,
+    truncated,
     whitened,
 )
 from trainer.batch import Text
-from trainer.drawn import Drawn, Prompts, draw
+from trainer.drawn import Drawn, Teacher, draw
 from trainer.lessons import Taught, lengths
 from trainer.plan import Plan
 from trainer.policy import Policy, as_wide
 from trainer.reward import Reward
-from trainer.reward_fit import Learned
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class _Rollouts:
 class RolloutLessons:
     """Empty before it is renewed for the first time."""
 
-    def __init__(self, learned: Learned, prompts: Prompts, policy: Policy, plan: Plan) -> None:
-        self._learned, self._prompts, self._plan = learned, prompts, plan
+    def __init__(self, teacher: Teacher, policy: Policy, plan: Plan) -> None:
+        self._teacher, self._plan = teacher, plan
         self._known: _Rollouts | None = None
         self._head: Tensor | None = None  # (H + 1,) the last is its bias
         if plan.method == "ppo":
@@ -64,7 +64,7 @@ class RolloutLessons:
 
     @property
     def reward(self) -> Reward:
-        return self._learned.reward
+        return self._teacher.learned.reward
 
     def parameters(self) -> list[Tensor]:
         """Of the value head."""
@@ -73,7 +73,7 @@ class RolloutLessons:
     @torch.no_grad()
     def renew(self, policy: Policy, epoch: int, kl_weight: float) -> dict[str, float]:
         plan, size = self._plan, 8 * self._plan.batch_size
-        drawn = draw(policy, self._learned, self._prompts, plan, epoch)
+        drawn = draw(policy, self._teacher, plan, epoch)
         parts = [drawn.texts[at : at + size] for at in range(0, len(drawn.texts), size)]
         old, values = map(as_wide, zip(*(self._now(policy, part) for part in parts), strict=True))
         sizes = lengths(drawn.texts, policy)
@@ -85,8 +85,16 @@ class RolloutLessons:
         returns = advantages + values
         if plan.method == "ppo":
             advantages = whitened(advantages, there)
+        shown = {"rollout_kl": gains.sum(1).mean().item()}
+        if drawn.logprobs is not None:
+            trust = truncated(
+                old,
+                as_wide([old.new_tensor(one)[None] for one in drawn.logprobs]),
+                plan.importance_cap,
+            )
+            advantages, shown["importance"] = advantages * trust, mean(trust, there).item()
         self._known = _Rollouts(drawn.texts, there, old, advantages, values, returns)
-        return drawn.told | {"rollout_kl": gains.sum(1).mean().item()}
+        return drawn.told | shown
 
     def losses(self, policy: Policy, picked: Sequence[int]) -> Taught:
         """The drift is no matter of the steps: it is in the rewards."""

@@ -12,11 +12,13 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from trainer.adapters import Lesson, Manifest, Use, claim, publish, write_lineage
+from trainer.asking import Ask, itself
 from trainer.auto import settled
+from trainer.by_engines import Engines, by_engines
 from trainer.checkpoint import Checkpoint
 from trainer.course import Course
 from trainer.course import Places as Places
-from trainer.endings import Outcome, RoundFailed
+from trainer.endings import EnginesAway, Outcome, RoundFailed
 from trainer.fit import Fitted, Keep, fit
 from trainer.fit_trl import fit_trl
 from trainer.gates import Measured, decide, scores
@@ -59,9 +61,10 @@ def run_round(
     tell: Tell,
     note: Note = unheard,
     ranks: Ranks = ALONE,
+    engines: Engines | None = None,
 ) -> Round:
     """One round on top of `parent`, the adapter that serves. Of several processes the first
-    reads, keeps and publishes.
+    reads, keeps and publishes. Fresh answers are drawn by the engines, where there are some.
     """
     began = time.monotonic()
     with ExitStack() as held:
@@ -78,9 +81,12 @@ def run_round(
         policy = load_policy(places.base, course.folder, plan, ranks)
         tell("examples and model", 1, 1)
         keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
+        ask = by_engines(engines, places, ranks) if engines else itself
         try:
-            outcome = _train(policy, course.items, probes, Watch(tell, note), start, keep)
+            outcome = _train(policy, course.items, probes, ask, Watch(tell, note), start, keep)
             _check(policy)
+        except EnginesAway:
+            raise  # what was learned so far is worth going on from
         except Exception:
             ranks.only_first(checkpoint.clear)()  # it would fail again: a kill is no exception
             raise
@@ -110,6 +116,7 @@ def _train(
     policy: Policy,
     items: Items[Any],
     probes: Probes,
+    ask: Ask,
     watch: Watch,
     start: State | None,
     keep: Keep,
@@ -118,7 +125,7 @@ def _train(
     new = [answer for item in items.train for answer in item.answers]
     trust, gap = logged_as_computed(policy, new, plan)
     tell("parent's log-probabilities", 0, 1)
-    lessons = ways(plan).lessons(policy, items, plan, trust=trust)
+    lessons = ways(plan).lessons(policy, items, plan, trust=trust, ask=ask)
     tell("parent's log-probabilities", 1, 1)
     if plan.backend == "trl":  # it keeps nothing to go on with
         fitted = fit_trl(policy, lessons, plan, tell=tell, note=note)

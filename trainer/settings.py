@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from feedback.begin import Folder
+from feedback.begin import Addresses, Folder
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 
@@ -42,6 +42,17 @@ class Settings(ExportSettings):
     trainer_interval_seconds: Annotated[float, Field(gt=0)] = 6 * 3600.0
     trainer_poll_seconds: Annotated[float, Field(gt=0)] = 1.0
     trainer_retry_seconds: Annotated[float, Field(gt=0)] = 30.0  # after what did not work
+    # Fresh answers of online methods: "engines" have more room than the round itself, and draw what
+    # their users leave of it (docs/training.md).
+    trainer_draws_by: Literal["itself", "engines"] = "itself"
+    engine_url: Annotated[Addresses, NoDecode, Field(min_length=1)] = ("http://127.0.0.1:8001",)
+    engine_key: SecretStr | None = None  # what vLLM was given as --api-key
+    trainer_draws_at_once: Annotated[int, Field(ge=1)] = 8  # in one engine
+    trainer_draws_per_second: Annotated[float, Field(gt=0)] | None = None  # in all of them
+    # As many requests of users leave an engine room for ours; with more of them it is left alone.
+    trainer_draws_beside_users: Annotated[int, Field(ge=0)] = 0
+    trainer_draws_quiet_seconds: Annotated[float, Field(ge=0)] = 1.0  # after those
+    trainer_draws_patience_seconds: Annotated[float, Field(gt=0)] = 1800.0  # without a token
     # Where the curves of rounds go. No part of the plan: it changes nothing of what comes out.
     trainer_report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_apart)] = ()
 

@@ -38,9 +38,10 @@ def running_engine(
     name: str = "model",
     more: Sequence[str] = (),
     env: Mapping[str, str] = MappingProxyType({}),
+    port: int = 0,
 ) -> Iterator[RunningEngine]:
     """It answers when this returns; the first answer still compiles for half a minute."""
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{port or free_port()}"
     with output.open("wb") as file:
         process = subprocess.Popen(
             [*_command(model, name, url.rpartition(":")[2]), *more],
@@ -70,7 +71,10 @@ def _command(model: Path, name: str, port: str) -> list[str]:
     pairs = [word for key, value in options.items() for word in (f"--{key}", value)]
     module = "vllm.entrypoints.openai.api_server"
     tools = ("--enable-auto-tool-choice", "--tool-call-parser", "pythonic")
-    return [sys.executable, "-m", module, *pairs, *tools, "--enable-lora", "--enforce-eager"]
+    draws = ("--enable-scale-out", "--scheduling-policy", "priority")
+    told = ("--enable-server-load-tracking",)
+    more = (*tools, *draws, *told, "--enable-lora", "--enforce-eager")
+    return [sys.executable, "-m", module, *pairs, *more]
 
 
 def _environment(adapters: Path) -> dict[str, str]:

@@ -16,6 +16,7 @@ from tests.trainer.test_fit import Poison
 from tests.trainer.test_resume import Killed, killed_at
 from tests.trainer.tiny import PLAN, quiet, rated, rated_by_base
 from trainer.adapters import verify
+from trainer.asking import itself
 from trainer.attention import NAME
 from trainer.backends import TRL
 from trainer.endings import RoundFailed
@@ -51,7 +52,7 @@ def lessons_of(policy: Policy, base: Path, plan: Plan) -> Lessons:
     for count in range(len(said), 0, -1):
         items = way.items(said[:count], [], parent=BASE, plan=plan, tokenize=read)
         if len(items.train) % plan.batch_size == 0:
-            return way.lessons(policy, items._replace(replay=[]), plan, trust=True)
+            return way.lessons(policy, items._replace(replay=[]), plan, trust=True, ask=itself)
     raise AssertionError("no such number of lessons")
 
 

@@ -12,7 +12,9 @@ from tests.trainer.compared import plan_of
 from tests.trainer.test_online import PROMPTS
 from tests.trainer.tiny import example, make_model, quiet
 from trainer.adapters import Estimate
+from trainer.asking import itself
 from trainer.batch import Text
+from trainer.drawn import Teacher
 from trainer.fit import fit
 from trainer.gates import decide, scores
 from trainer.hacking import hacking_gate
@@ -104,7 +106,9 @@ def test_a_reward_for_length_is_caught_before_it_passes_the_gates(chatty: str) -
     ]
     items = make_rows(said, [], parent=BASE, plan=plan)
     learned = Learned(ByLength(), {})  # type: ignore[arg-type]
-    fitted = fit(policy, RolloutLessons(learned, PROMPTS, policy, plan), plan, tell=quiet)
+    fitted = fit(
+        policy, RolloutLessons(Teacher(learned, PROMPTS, itself), policy, plan), plan, tell=quiet
+    )
     assert fitted.kept_epochs == 6
     found = measure(
         policy,

@@ -12,8 +12,9 @@ from feedback.events import BASE
 from tests.trainer.compared import judged_by_users, plan_of
 from tests.trainer.tiny import quiet
 from trainer.adapters import read_lineage
+from trainer.asking import itself
 from trainer.batch import Text
-from trainer.drawn import Drawn
+from trainer.drawn import Drawn, Teacher
 from trainer.endings import RoundFailed
 from trainer.fit import fit
 from trainer.online import OnlineLessons, Rivals, rivals
@@ -50,11 +51,13 @@ def even(text: Text) -> float:
 
 
 def lessons_of(policy: Policy, reward: Any, plan: Plan = ONLINE) -> OnlineLessons:
-    return OnlineLessons(Learned(reward, {"reward_auroc": 0.9}), PROMPTS, policy, plan)
+    return OnlineLessons(
+        Teacher(Learned(reward, {"reward_auroc": 0.9}), PROMPTS, itself), policy, plan
+    )
 
 
 def met(texts: list[Text], odds: list[float], each: int) -> list[Rivals]:
-    return rivals(Drawn(texts, torch.tensor(odds), {}), each)
+    return rivals(Drawn(texts, torch.tensor(odds), None, {}), each)
 
 
 def test_the_best_answer_of_each_prompt_meets_the_worst() -> None:

@@ -9,7 +9,9 @@ import torch
 from tests.trainer.compared import plan_of
 from tests.trainer.test_online import PROMPTS, EvenLikers, even
 from tests.trainer.tiny import quiet
+from trainer.asking import itself
 from trainer.batch import Text
+from trainer.drawn import Teacher
 from trainer.fit import fit
 from trainer.methods import ROLLOUTS
 from trainer.plan import Plan
@@ -22,7 +24,7 @@ EACH = pytest.mark.parametrize("method", ROLLOUTS)
 
 
 def lessons_of(policy: Policy, plan: Plan) -> RolloutLessons:
-    return RolloutLessons(Learned(EvenLikers([]), {}), PROMPTS, policy, plan)  # type: ignore[arg-type]
+    return RolloutLessons(Teacher(Learned(EvenLikers([]), {}), PROMPTS, itself), policy, plan)  # type: ignore[arg-type]
 
 
 @EACH
@@ -63,7 +65,7 @@ class Indifferent:
 def taught_by_nothing(policy: Policy, method: str, **changes: float) -> list[dict[str, float]]:
     """Six iterations with no reward but what the plan pays: what was told before each."""
     plan = plan_of(method, epochs=6, online_prompts=40, **changes)
-    lessons = RolloutLessons(Learned(Indifferent(), {}), PROMPTS, policy, plan)  # type: ignore[arg-type]
+    lessons = RolloutLessons(Teacher(Learned(Indifferent(), {}), PROMPTS, itself), policy, plan)  # type: ignore[arg-type]
     curves = fit(policy, lessons, plan, tell=quiet).curves
     return [dict(zip(curves, told, strict=False)) for told in zip(*curves.values(), strict=False)]
 

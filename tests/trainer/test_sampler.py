@@ -1,0 +1,188 @@
+"""Answers drawn by an engine whose every token is known beforehand, over real HTTP."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.free import free_port
+from tests.trainer.scripted import END, Scripted, logprob, script, serving
+from trainer.endings import EnginesAway
+from trainer.engine import Engine, EngineRefuses
+from trainer.sampler import Answer, Question, drawn
+from trainer.spare import Pace
+
+PROMPTS = [[number, number + 1, number + 2] for number in range(1, 41)]
+MOST = 9  # the script of some prompts is longer
+Then = Callable[[], Awaitable[None]]
+
+
+def pace(**changes: Any) -> Pace:
+    usual = {
+        "at_once": 4,
+        "per_second": None,
+        "users": 0,
+        "quiet_seconds": 0.2,
+        "patience_seconds": 5.0,
+    }
+    return Pace(**(usual | changes))
+
+
+def engine(**more: Any) -> Scripted:
+    return Scripted(PROMPTS, MOST, **more)
+
+
+async def draw(*urls: str, **changes: Any) -> list[Answer]:
+    prompts = [tuple(prompt) for prompt in PROMPTS]
+    question = Question("model-draft-0123456789abcdef-v0", prompts, 7, MOST, [END])
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await drawn([Engine(url, client) for url in urls], question, pace(**changes))
+
+
+async def said(one: Scripted, tokens: int) -> None:
+    """Once it has."""
+    while one.tokens < tokens:  # noqa: ASYNC110 (nobody tells)
+        await asyncio.sleep(0.01)
+
+
+def are_whole(answers: list[Answer]) -> None:
+    """Each as it would be, had nothing happened."""
+    said = [script(prompt, MOST) for prompt in PROMPTS]
+    assert [answer.ids for answer in answers] == said
+    assert [answer.logprobs for answer in answers] == [[*map(logprob, ids)] for ids in said]
+
+
+def test_every_prompt_has_its_answer_with_the_engines_log_probabilities() -> None:
+    async def go() -> None:
+        async with serving(engine()) as one:
+            are_whole(await draw(one.url))
+            assert one.peak == 4
+            first = one.bodies[0]
+            assert first["model"] == "model-draft-0123456789abcdef-v0"
+            assert first["priority"] > 0
+            assert first["sampling_params"]["stop_token_ids"] == [END]
+            seeds = [body["sampling_params"]["seed"] for body in one.bodies]
+            assert len({*seeds}) == len(PROMPTS)
+
+    asyncio.run(go())
+
+
+def test_where_a_user_comes_it_stops_and_goes_on_where_it_was_once_they_are_gone() -> None:
+    async def go() -> None:
+        async with serving(engine(token_seconds=0.01)) as one:
+            work = asyncio.create_task(draw(one.url))
+            await said(one, 40)
+            one.users = 1
+            await asyncio.sleep(0.4)
+            assert one.ours == 0
+            before = one.tokens
+            await asyncio.sleep(0.4)
+            assert one.tokens == before < sum(len(script(prompt, MOST)) for prompt in PROMPTS)
+            one.users = 0
+            are_whole(await work)
+            whole = sum(len(script(prompt, MOST)) for prompt in PROMPTS)
+            assert one.tokens <= whole + 4  # what was on its way when it was left may be lost
+            assert any(len(body["token_ids"]) > 3 for body in one.bodies)
+
+    asyncio.run(go())
+
+
+def test_beside_so_many_users_it_works_on() -> None:
+    async def go() -> None:
+        async with serving(engine(users=2)) as one:
+            are_whole(await draw(one.url, users=2))
+
+    asyncio.run(go())
+
+
+def test_an_engine_that_dies_midway_and_comes_back_finishes_what_it_began() -> None:
+    async def go() -> None:
+        port = free_port()
+        async with serving(engine(token_seconds=0.01), port) as one:
+            work = asyncio.create_task(draw(one.url))
+            await said(one, 60)
+        await asyncio.sleep(0.3)
+        assert not work.done()
+        async with serving(engine(), port) as another:
+            are_whole(await work)
+            assert any(len(body["token_ids"]) > 3 for body in another.bodies)
+
+    asyncio.run(go())
+
+
+def test_an_engine_that_breaks_every_answer_off_is_asked_again_and_again() -> None:
+    async def go() -> None:
+        async with serving(engine(breaks_after=2)) as one:
+            are_whole(await draw(one.url))
+            parts = [-(-len(script(prompt, MOST)) // 2) for prompt in PROMPTS]
+            assert len(one.bodies) >= sum(parts)
+
+    asyncio.run(go())
+
+
+def test_nobody_waits_for_ever_and_the_reason_is_told() -> None:
+    async def go() -> None:
+        async with serving(engine(users=3)) as busy:
+            away = f"http://127.0.0.1:{free_port()}"
+            with pytest.raises(EnginesAway) as told:
+                await draw(busy.url, away, patience_seconds=0.5)
+            assert "no engine drew anything in 0.5 s, 0 of 40 answers are drawn" in str(told.value)
+            assert f"{busy.url} works for users" in str(told.value)
+            assert f"{away} is away: " in str(told.value)
+
+    asyncio.run(go())
+
+
+def test_what_an_engine_refuses_ends_the_drawing_at_once_with_its_words() -> None:
+    async def go() -> None:
+        async with serving(engine(status=403)) as one:
+            with pytest.raises(EngineRefuses, match=r"/generate is 403: .*not so"):
+                await draw(one.url)
+
+    asyncio.run(go())
+
+
+def test_an_engine_in_trouble_is_waited_for() -> None:
+    async def go() -> None:
+        async with serving(engine(status=503)) as one:
+            work = asyncio.create_task(draw(one.url))
+            await asyncio.sleep(0.3)
+            one.status = 200
+            are_whole(await work)
+
+    asyncio.run(go())
+
+
+def test_an_engine_that_does_not_tell_how_busy_it_is_is_not_asked_on() -> None:
+    """Users could not be told from nobody."""
+
+    async def go() -> None:
+        async with serving(engine(token_seconds=0.2, counts=False)) as one:
+            with pytest.raises(EngineRefuses, match="--enable-server-load-tracking"):
+                await draw(one.url, patience_seconds=60.0)
+
+    asyncio.run(go())
+
+
+def test_several_engines_share_the_work() -> None:
+    async def go() -> None:
+        async with AsyncExitStack() as until:
+            many = [await until.enter_async_context(serving(engine())) for _ in range(3)]
+            are_whole(await draw(*(one.url for one in many)))
+            assert all(one.bodies for one in many)
+            assert sum(len(one.bodies) for one in many) == len(PROMPTS)
+
+    asyncio.run(go())
+
+
+def test_no_more_are_begun_in_a_second_than_allowed() -> None:
+    async def go() -> None:
+        async with serving(engine()) as one:
+            are_whole(await draw(one.url, per_second=50.0))
+            took = one.begun[-1] - one.begun[0]
+            assert took >= (len(PROMPTS) - 2) / 50.0 - 0.1
+
+    asyncio.run(go())
