@@ -66,6 +66,7 @@ def _round(parent: str, began: datetime, settings: Settings, plan: Plan, watch: 
         examples=settings.examples,
         adapters=settings.adapters,
         state=settings.trainer_state,
+        judge=settings.judge,
     )
     outcome, why, manifest = start(places, parent, plan, watch, placed())
     ended = _ended(outcome, why, parent, began)

@@ -14,6 +14,7 @@ from trainer.adapters import verify
 from trainer.items import Items
 from trainer.kinds import ways
 from trainer.plan import Plan
+from trainer.settings import JudgeAt
 from trainer.sides import Tokenize
 
 
@@ -26,6 +27,7 @@ class Places:
     examples: Path
     adapters: Path
     state: Path
+    judge: JudgeAt | None = None  # where an LLM judges, if one does
 
 
 class Course(NamedTuple):

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from trainer.adapters import Lesson, Manifest, Use, claim, publish, write_lineage
+from trainer.ai_feedback import AiFeedback
 from trainer.auto import settled
 from trainer.checkpoint import Checkpoint
 from trainer.course import Course
@@ -70,6 +71,7 @@ def run_round(
         plan = ranks.from_first(lambda: settled(places, parent, plan, checkpoint.read_until()))
         tell("examples and model", 0, 1)
         probes = prepare(places.base, plan)
+        ai = AiFeedback(places, probes, tell, ranks)
         course, start = ranks.from_first(
             lambda: choose(places, parent, plan, checkpoint, probes.tokenize)
         )
@@ -77,6 +79,7 @@ def run_round(
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan, ranks)
         tell("examples and model", 1, 1)
+        course = course._replace(items=ai.heard(policy, course.items))
         keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
         try:
             outcome = _train(policy, course.items, probes, Watch(tell, note), start, keep)

@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feedback.begin import Folder
@@ -16,6 +17,23 @@ def _apart(said: object) -> object:
     if not isinstance(said, str):
         return said
     return tuple(one.strip() for one in said.split(",") if one.strip())
+
+
+def _endpoint(url: str) -> str:
+    at = urlsplit(url)
+    if "@" in at.netloc:  # which is for no log
+        raise ValueError("an address has a user or a password in it; expected trainer_judge_key")
+    if at.scheme not in ("http", "https") or not at.hostname or at.query or at.fragment:
+        raise ValueError(f"{url!r} is no address; expected one such as http://HOST:PORT/v1")
+    return url.rstrip("/")
+
+
+class JudgeAt(NamedTuple):
+    """An LLM behind an OpenAI-compatible endpoint."""
+
+    url: str
+    model: str
+    key: SecretStr | None = None
 
 
 class ExportSettings(BaseSettings):
@@ -44,6 +62,23 @@ class Settings(ExportSettings):
     trainer_retry_seconds: Annotated[float, Field(gt=0)] = 30.0  # after what did not work
     # Where the curves of rounds go. No part of the plan: it changes nothing of what comes out.
     trainer_report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_apart)] = ()
+    # An LLM that judges, where a plan asks for judged_pairs.
+    trainer_judge_url: Annotated[str, AfterValidator(_endpoint)] | None = None
+    trainer_judge_key: SecretStr | None = None
+    trainer_judge_model: Annotated[str, Field(min_length=1)] | None = None
+
+    @property
+    def judge(self) -> JudgeAt | None:
+        url, model = self.trainer_judge_url, self.trainer_judge_model
+        return JudgeAt(url, model, self.trainer_judge_key) if url and model else None
+
+    @model_validator(mode="after")
+    def _a_judge_is_whole(self) -> Self:
+        url, model = self.trainer_judge_url, self.trainer_judge_model
+        if (url is None) != (model is None):
+            told = f"trainer_judge_url is {url!r}, trainer_judge_model is {model!r}"
+            raise ValueError(f"{told}; expected both or none")
+        return self
 
 
 class Place(NamedTuple):
