@@ -4,9 +4,9 @@ Each rewritten answer is better than what it was, in a pair.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from trainer.batch import Text
 from trainer.labels import Labels, some
@@ -47,6 +47,18 @@ Write the answer anew, so that it keeps to the principle and still answers the r
 new answer and nothing else."""
 
 
+Fate = Literal["label", "as before", "empty", "cut off", "too long", "too long to ask"]
+# What the manifest counts each as.
+REWRITTEN: dict[Fate, str] = {
+    "label": "rewritten: labels",
+    "as before": "rewritten: as before",
+    "empty": "rewritten: empty",
+    "cut off": "rewritten: cut off",
+    "too long": "rewritten: too long",
+    "too long to ask": "rewritten: too long to ask",
+}
+
+
 class _Draft(NamedTuple):
     """An answer on its way. The model's own words come last."""
 
@@ -70,41 +82,37 @@ def rewritten(
     principles: Sequence[str],
     plan: Plan,
 ) -> Labels:
-    random, dropped = Random(f"{plan.seed}/constitution"), Counter[str]()
+    random = Random(f"{plan.seed}/constitution")
     picked = some(prompts, plan.rewritten_answers, random)
     seeds = [random.randrange(2**31) for _ in range(3)]
     drafts = [_Draft(text, random.choice(principles)) for text in speak(picked, seeds[0]).texts]
-    fits = _fitting(words, plan, dropped)
-    drafts, asked = fits(drafts, _CRITICISE)
+    drafts, asked = _askable(drafts, _CRITICISE, words, plan)
     told = [spoken(words.text(one.answer_ids)) for one in speak(asked, seeds[1]).texts]
     heard = [one._replace(criticism=said) for one, said in zip(drafts, told, strict=True)]
-    drafts, asked = fits(heard, _REWRITE)
+    drafts, asked = _askable(heard, _REWRITE, words, plan)
     new = speak(asked, seeds[2])
-    pairs = []
-    for draft, text, ended in zip(drafts, new.texts, new.ended, strict=True):
-        better = _answer(draft.said, text, words)
-        if why := _flaw(draft.said, better, ended, words, plan):
-            dropped[f"rewritten: {why}"] += 1
-        else:
-            pairs.append((better, draft.said))
-    labels = {"rewritten: labels": len(pairs)} if pairs else {}
-    return Labels(pairs, labels | dict(sorted(dropped.items())))
+    pairs = [
+        (_answer(draft.said, text, words), draft.said)
+        for draft, text in zip(drafts, new.texts, strict=True)
+    ]
+    fates = [
+        _fate(was, better, words, plan) if ended else "cut off"
+        for (better, was), ended in zip(pairs, new.ended, strict=True)
+    ]
+    counts = Counter[Fate](fates)
+    counts["too long to ask"] = len(picked) - len(pairs)
+    labels = [pair for pair, fate in zip(pairs, fates, strict=True) if fate == "label"]
+    return Labels(labels, {REWRITTEN[fate]: n for fate, n in sorted(counts.items()) if n})
 
 
-def _fitting(
-    words: Words, plan: Plan, dropped: Counter[str]
-) -> Callable[[list[_Draft], str], tuple[list[_Draft], list[tuple[int, ...]]]]:
-    """What has room for an answer, and how it is asked."""
-
-    def fits(drafts: list[_Draft], wanted: str) -> tuple[list[_Draft], list[tuple[int, ...]]]:
-        asked = [(one, one.asks(words, wanted)) for one in drafts]
-        room = plan.max_row_tokens - plan.max_new_tokens
-        found = [both for both in asked if len(both[1]) <= room]
-        if out := len(asked) - len(found):
-            dropped["rewritten: too long to ask"] += out
-        return [one for one, _ in found], [ids for _, ids in found]
-
-    return fits
+def _askable(
+    drafts: list[_Draft], wanted: str, words: Words, plan: Plan
+) -> tuple[list[_Draft], list[tuple[int, ...]]]:
+    """Those that leave room for an answer, and how they are asked."""
+    asked = [(one, one.asks(words, wanted)) for one in drafts]
+    room = plan.max_row_tokens - plan.max_new_tokens
+    found = [(one, ids) for one, ids in asked if len(ids) <= room]
+    return [one for one, _ in found], [ids for _, ids in found]
 
 
 def _answer(was: Text, new: Text, words: Words) -> Text:
@@ -113,15 +121,13 @@ def _answer(was: Text, new: Text, words: Words) -> Text:
     return Text(was.prompt_ids, was.answer_ids[:before] + new.answer_ids[mark:])
 
 
-def _flaw(was: Text, new: Text, ended: bool, words: Words, plan: Plan) -> str | None:
+def _fate(was: Text, new: Text, words: Words, plan: Plan) -> Fate:
     before, after = (spoken(words.text(one.answer_ids)) for one in (was, new))
-    if not ended:
-        return "cut off"
     if not after:
         return "empty"
     if before == after:
         return "as before"
     lengths = [len(one.answer_ids) for one in (was, new)]
-    long = lengths[1] > plan.max_length_factor * lengths[0]
+    long = lengths[1] > plan.max_length_factor * lengths[0]  # as its gate has it
     whole = len(new.prompt_ids) + lengths[1] > plan.max_row_tokens
-    return "too long" if long or whole else None
+    return "too long" if long or whole else "label"

@@ -6,6 +6,7 @@ Knows neither who judges nor how it is asked.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Literal
 
 from trainer.batch import Text
 from trainer.endings import RoundFailed
@@ -17,11 +18,17 @@ from trainer.spoken import spoken
 from trainer.words import Words
 
 Two = tuple[Text, Text]
-_NO_LABEL: dict[Ruling, str] = {
+Fate = Ruling | Literal["same answers", "over budget"]
+# What the manifest counts each as.
+JUDGED: dict[Fate, str] = {
+    "first": "judged: labels",
+    "second": "judged: labels",
     "tie": "judged: ties",
     "position": "judged: by position",
     "unreadable": "judged: unreadable",
     "declined": "judged: declined",
+    "same answers": "judged: same answers",
+    "over budget": "judged: over budget",
 }
 
 
@@ -44,15 +51,17 @@ def judged(
     rulings = ask([case for _, case in asked])
     if rulings and set(rulings) == {"declined"}:
         raise RoundFailed(f"the judge declined all {len(rulings)} pairs; the log has why")
-    found = Counter[str](_NO_LABEL.get(one, "judged: labels") for one in rulings)
-    found["judged: same answers"] = len(cases) - len(differ)
-    found["judged: over budget"] = len(differ) - len(asked)
+    fates: list[Fate] = [
+        *rulings,
+        *["same answers"] * (len(cases) - len(differ)),
+        *["over budget"] * (len(differ) - len(asked)),
+    ]
     pairs = [
         two if one == "first" else two[::-1]
         for one, (two, _) in zip(rulings, asked, strict=True)
         if one in ("first", "second")
     ]
-    return Labels(pairs, {why: n for why, n in sorted(found.items()) if n})
+    return Labels(pairs, dict(sorted(Counter(JUDGED[fate] for fate in fates).items())))
 
 
 def _case(two: Two, words: Words) -> Case:
