@@ -83,8 +83,9 @@ class Judge:
             "max_tokens": _MOST_TOKENS,
         }
         try:
-            answer = await self._client.post(self._url, json=body)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):  # httpx's own is of each read
+                answer = await self._client.post(self._url, json=body)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _Later(f"does not answer: {error!r}") from error
         if answer.status_code in _LATER or answer.status_code >= 500:
             raise _Later(f"answered {_told(answer)}", _retry_after(answer))

@@ -51,17 +51,16 @@ def judged(
     rulings = ask([case for _, case in asked])
     if rulings and set(rulings) == {"declined"}:
         raise RoundFailed(f"the judge declined all {len(rulings)} pairs; the log has why")
-    fates: list[Fate] = [
-        *rulings,
-        *["same answers"] * (len(cases) - len(differ)),
-        *["over budget"] * (len(differ) - len(asked)),
-    ]
+    fates = Counter[Fate](rulings)
+    fates["same answers"] = len(cases) - len(differ)
+    fates["over budget"] = len(differ) - len(asked)
     pairs = [
         two if one == "first" else two[::-1]
         for one, (two, _) in zip(rulings, asked, strict=True)
         if one in ("first", "second")
     ]
-    return Labels(pairs, dict(sorted(Counter(JUDGED[fate] for fate in fates).items())))
+    counts = Counter(JUDGED[fate] for fate in fates.elements())
+    return Labels(pairs, dict(sorted(counts.items())))
 
 
 def _case(two: Two, words: Words) -> Case:

@@ -38,7 +38,7 @@ def beside(items: Items[Any], told: Mapping[Origin, Labels], plan: Plan) -> Item
 
 def _weight(items: Items[Any], labels: int, plan: Plan) -> float:
     """Each counts `ai_weight` at most, and all together so much of what users said."""
-    users = sum(item.weight for item in (*items.train, *items.replay))
+    users: float = sum(item.weight for item in (*items.train, *items.replay))
     return plan.ai_weight * min(1.0, users / max(labels, 1))
 
 

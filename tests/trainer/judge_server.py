@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
@@ -75,7 +75,8 @@ def judging(taste: Taste, mood: Mood = lambda asked: None) -> Iterator[JudgeServ
                 self.send_header(name, value)
             self.send_header("content-length", str(len(raw)))
             self.end_headers()
-            self.wfile.write(raw)
+            with suppress(ConnectionError):  # whoever asked may have ended
+                self.wfile.write(raw)
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

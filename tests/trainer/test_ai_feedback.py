@@ -12,9 +12,12 @@ from tests.trainer.judge_server import JudgeServer, judging
 from tests.trainer.test_resume import Killed, killed_at
 from tests.trainer.tiny import quiet
 from trainer.adapters import read_lineage
+from trainer.batch import Text
+from trainer.checkpoint import Checkpoint
 from trainer.endings import RoundFailed
 from trainer.guide import BadGuide
 from trainer.launch import start
+from trainer.load import load_policy
 from trainer.manifest import Manifest
 from trainer.plan import Plan
 from trainer.rubric import Case
@@ -97,6 +100,25 @@ def test_a_round_with_a_judge_that_died_goes_on_and_asks_nothing_twice(rated: Pl
     assert sorted(path.name for path in places.state.iterdir()) == ["judged.db", "round.lock"]
 
 
+def test_what_a_judge_likes_better_gains_on_what_it_likes_less(rated: Places) -> None:
+    plan = plan_of("dpo", judged_pairs=40, ai_weight=0.9)
+    with judging(shorter) as judge:
+        places = rated_by(rated, judge)
+        with pytest.raises(Killed):
+            run_round(places, BASE, plan, tell=killed_at("gates"))
+        kept = Checkpoint(places.state).labels()["judge"][0]
+        beside, alone = (made(*one).name for one in ((places, plan), (rated, plan_of("dpo"))))
+    texts = [Text(tuple(prompt), tuple(answer)) for two in kept for prompt, answer in two]
+
+    def lead(name: str) -> float:
+        policy = load_policy(rated.base, rated.adapters / name, plan)
+        gains = policy.logprobs(texts) - policy.logprobs(texts, "base")
+        return (gains[::2] - gains[1::2]).mean().item()
+
+    assert len(texts) > 40
+    assert lead(beside) > lead(alone) + 1
+
+
 def test_a_judge_that_likes_whatever_stands_first_teaches_nothing(rated: Places) -> None:
     with judging(lambda case: "A") as judge:
         places = rated_by(rated, judge)
@@ -135,9 +157,9 @@ def test_of_several_processes_one_asks_and_all_hear(rated: Places, tmp_path: Pat
 
 
 def test_a_judge_that_says_no_fails_the_round_and_nothing_is_published(rated: Places) -> None:
-    with judging(shorter, lambda asked: (401, {}, "who are you?")) as judge:
-        with pytest.raises(RoundFailed, match=r"/v1/chat/completions answered 401: who are you"):
-            run_round(rated_by(rated, judge), BASE, judged_plan("dpo"), tell=quiet)
+    told = pytest.raises(RoundFailed, match=r"/v1/chat/completions answered 401: who are you")
+    with judging(shorter, lambda asked: (401, {}, "who are you?")) as judge, told:
+        run_round(rated_by(rated, judge), BASE, judged_plan("dpo"), tell=quiet)
     assert not rated.adapters.exists()
 
 

@@ -1,9 +1,12 @@
 """The judge's endpoint over real HTTP, and all that may go wrong with it."""
 
+import signal
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from threading import Event
 
 import pytest
 from pydantic import SecretStr
@@ -145,6 +148,27 @@ def test_what_it_declines_is_no_answer_and_is_told(caplog: pytest.LogCaptureFixt
         said = asked(judge.at, Patience(), 2)
     assert sorted(said, key=str) == ["A", None]
     assert "declines a question: 400: too long" in caplog.text
+
+
+def test_told_to_end_it_waits_for_no_answer() -> None:
+    class ToldToEnd(BaseException):
+        pass
+
+    def end(number: int, frame: object) -> None:
+        raise ToldToEnd
+
+    released = Event()
+    with judging(lambda case: str(released.wait(30))) as server:
+        began, before = time.monotonic(), signal.signal(signal.SIGALRM, end)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        try:
+            with pytest.raises(ToldToEnd):
+                asked(server.at, Patience(), 8)
+            took = time.monotonic() - began
+        finally:
+            signal.signal(signal.SIGALRM, before)
+            released.set()
+    assert took < 10
 
 
 def test_where_one_fails_the_others_are_heard_first() -> None:
