@@ -17,7 +17,7 @@ from feedback.topics import LogAway
 # EX_CONFIG of sysexits.h: the same settings would fail again, so nobody need start it again.
 BAD_SETTINGS = 78
 _SECRETS = ("secret", "engine_key", "serving_token_keys")
-_SAY_IT_ALL = ("engine_url", "serving_origins")
+_SAY_IT_ALL = ("engine_url", "serving_origins", "trainer_judge_url")
 
 
 def _apart(said: object) -> object:

@@ -16,10 +16,12 @@ from pydantic_settings import BaseSettings
 from feedback.guard import Rules
 from tests.trainer.test_gates import EVERYTHING
 from trainer.backends import TRL_LACKS
+from trainer.constitution import REWRITTEN
 from trainer.gates import decide
 from trainer.golden import Golden, read_golden
 from trainer.golden_gates import fails
-from trainer.methods import KINDS, READERS, WITH_PARENT
+from trainer.judged import JUDGED
+from trainer.methods import AI_DIALS, KINDS, READERS, WITH_PARENT
 from trainer.plan import Plan
 from trainer.waiting import name_of
 
@@ -147,6 +149,18 @@ def test_every_method_is_told_with_what_it_learns_from_and_reads() -> None:
         for method in KINDS
     }
     assert rows == expected
+
+
+def test_every_dial_of_ai_feedback_is_told_with_its_default() -> None:
+    told = {row[0]: row[1] for row in _table("docs/formats.md") if row[0] in AI_DIALS}
+    defaults = {name: Plan.model_fields[name].default for name in AI_DIALS}
+    assert told == {name: "null" if one is None else str(one) for name, one in defaults.items()}
+
+
+def test_every_count_of_ai_feedback_is_told() -> None:
+    rows = [row[0] for row in _table("docs/formats.md")]
+    told = {name for row in rows for name in re.findall(r"(?:judged|rewritten): [^,]+", row)}
+    assert told == {*JUDGED.values(), *REWRITTEN.values()}
 
 
 def test_every_method_that_trl_has_is_told_with_what_it_lacks() -> None:

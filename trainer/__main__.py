@@ -22,6 +22,7 @@ from trainer.blank import base_files, publish_blank
 from trainer.due import Rules
 from trainer.endings import CODES_TOLD, EXIT_CODES, FAILED, NOT_DUE, RoundFailed
 from trainer.golden import BadGolden, read_golden
+from trainer.guide import BadGuide, read_guide, require_judge
 from trainer.lock import RoundRunning
 from trainer.loop import Loop, Start
 from trainer.metrics import Metrics
@@ -49,6 +50,8 @@ def main() -> None:
         # For --blank too: `up` runs that first, and the engine takes minutes.
         plan = read_plan(settings.trainer_plan)
         read_golden(plan.golden)  # each round reads it anew; what is wrong today is told today
+        read_guide(plan)
+        require_judge(plan, settings.judge)
         require(settings.trainer_report_to)
         here = placed()
         if here and not asked.once:
@@ -152,7 +155,7 @@ def _single(parent: str, settings: Settings, plan: Plan) -> int:
     try:
         _has_config(settings.model)
         ended = attempt(parent, settings, plan)
-    except (RoundRunning, BadGolden) as error:
+    except (RoundRunning, BadGolden, BadGuide) as error:
         sys.exit(str(error))
     except Exception as error:
         _tell_failure(error)

@@ -57,10 +57,8 @@ def attempt(parent: str, settings: Settings, plan: Plan) -> Ended:
 
 def _round(parent: str, began: datetime, settings: Settings, plan: Plan, watch: Watch) -> Ended:
     # Here, because torch takes seconds and 700 MB that waiting does not need.
-    from trainer.by_engines import Engines
     from trainer.course import Places
     from trainer.launch import start
-    from trainer.spare import Pace
 
     places = Places(
         base=settings.model,
@@ -68,18 +66,10 @@ def _round(parent: str, began: datetime, settings: Settings, plan: Plan, watch: 
         examples=settings.examples,
         adapters=settings.adapters,
         state=settings.trainer_state,
+        judge=settings.judge,
+        engines=settings.engines,
     )
-    key = settings.engine_key.get_secret_value() if settings.engine_key else None
-    pace = Pace(
-        at_once=settings.trainer_draws_at_once,
-        per_second=settings.trainer_draws_per_second,
-        users=settings.trainer_draws_beside_users,
-        quiet_seconds=settings.trainer_draws_quiet_seconds,
-        patience_seconds=settings.trainer_draws_patience_seconds,
-    )
-    asked = settings.trainer_draws_by == "engines"
-    engines = Engines(settings.engine_url, key, pace) if asked else None
-    outcome, why, manifest = start(places, parent, plan, watch, placed(), engines=engines)
+    outcome, why, manifest = start(places, parent, plan, watch, placed())
     ended = _ended(outcome, why, parent, began)
     return ended.made(manifest) if manifest else ended
 

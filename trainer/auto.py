@@ -5,7 +5,7 @@ import logging
 from feedback.examples import Watermark
 from trainer.advice import advice
 from trainer.course import Places
-from trainer.methods import READERS, ROLLOUTS, Method
+from trainer.methods import DIALS, ROLLOUTS, Method
 from trainer.plan import Plan
 
 _log = logging.getLogger("trainer")
@@ -26,5 +26,5 @@ def settled(places: Places, parent: str, plan: Plan, until: Watermark | None = N
 
 
 def _unread(method: Method) -> set[str]:
-    dials = {name for name, readers in READERS.items() if method not in readers}
+    dials = {name for name, readers in DIALS.items() if method not in readers}
     return dials | ({"sft_weight"} if method in ROLLOUTS else set())

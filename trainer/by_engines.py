@@ -3,7 +3,6 @@
 from asyncio import run
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Thread
 from typing import TypeVar
 
@@ -17,20 +16,11 @@ from trainer.engine import Engine
 from trainer.policy import Policy
 from trainer.ranks import Ranks
 from trainer.sampler import Answer, Question, drawn
-from trainer.spare import Pace
+from trainer.spare import Engines
 
 T = TypeVar("T")
 _TURN_SECONDS = 60.0  # less than one process waits for another
 _TIMES = httpx.Timeout(10.0, read=120.0)  # while an engine loads a draft it says nothing
-
-
-@dataclass(frozen=True)
-class Engines:
-    """Which, and how much of them."""
-
-    urls: tuple[str, ...]
-    key: str | None
-    pace: Pace
 
 
 def by_engines(engines: Engines, places: Places, ranks: Ranks) -> Ask:
@@ -49,7 +39,7 @@ def by_engines(engines: Engines, places: Places, ranks: Ranks) -> Ask:
 
 
 async def _drawn(engines: Engines, question: Question) -> list[Answer]:
-    headers = {"authorization": f"Bearer {engines.key}"} if engines.key else {}
+    headers = {"authorization": f"Bearer {engines.key.get_secret_value()}"} if engines.key else {}
     limits = httpx.Limits(max_connections=None)
     # A proxy of the environment is for the world outside.
     async with httpx.AsyncClient(

@@ -1,4 +1,5 @@
 """What a round under way has learned so far: one file, whole or not at all, gone when it ends.
+Beside it what an AI told it, if one did.
 
 Its first line says what it is a state of, and holds the digest of the rest.
 """
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -42,6 +43,7 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "round.pt"
         self._draft = folder / "round.pt.tmp"
+        self._labels = folder / "labels.json"
 
     def save(self, mark: Mark, state: State) -> None:
         buffer = BytesIO()
@@ -50,12 +52,18 @@ class Checkpoint:
         now = datetime.now(UTC).isoformat()
         digest = sha256(raw).hexdigest()
         head = {"v": _V, "at": now, "sha256": digest, "mark": mark._asdict()}
-        with self._draft.open("wb") as file:
-            file.write(json.dumps(head).encode() + b"\n" + raw)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(self._draft, self._path)
-        sync(self._path.parent)
+        self._write(self._path, json.dumps(head).encode() + b"\n" + raw)
+
+    def keep_labels(self, told: object) -> None:
+        """What an AI said, as JSON: a round that goes on is to see the same, whatever is drawn."""
+        self._write(self._labels, json.dumps(told).encode())
+
+    def labels(self) -> Any:
+        """None where there are none, or a damaged file."""
+        try:
+            return json.loads(self._labels.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def read(self) -> Saved | None:
         """None also where the file is damaged, or of another version: a round can begin anew."""
@@ -83,3 +91,12 @@ class Checkpoint:
     def clear(self) -> None:
         self._path.unlink(missing_ok=True)
         self._draft.unlink(missing_ok=True)
+        self._labels.unlink(missing_ok=True)
+
+    def _write(self, path: Path, raw: bytes) -> None:
+        with self._draft.open("wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self._draft, path)
+        sync(path.parent)

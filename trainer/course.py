@@ -14,7 +14,9 @@ from trainer.adapters import verify
 from trainer.items import Items
 from trainer.kinds import ways
 from trainer.plan import Plan
+from trainer.settings import JudgeAt
 from trainer.sides import Tokenize
+from trainer.spare import Engines
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Places:
     examples: Path
     adapters: Path
     state: Path
+    judge: JudgeAt | None = None  # where an LLM judges, if one does
+    engines: Engines | None = None  # that draw fresh answers, if any do
 
 
 class Course(NamedTuple):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from trainer.adapters import GateResult
 from trainer.golden import Golden
 from trainer.plan import Plan
+from trainer.spoken import spoken
 
 _OPENING = 200  # characters: a refusal opens with its phrase, and later it may be anything
 _NAMED = 3  # ids in a reason
@@ -52,7 +53,7 @@ def golden_gates(measured: GoldenMeasured, plan: Plan) -> Iterator[GateResult]:
 
 def fails(golden: Golden, answer: str) -> bool:
     """Does the answer fail one of the prompt's exact checks?"""
-    said = _spoken(answer)
+    said = spoken(answer)
     return (
         (golden.contains is not None and golden.contains not in said)
         or (golden.matches is not None and not re.search(golden.matches, said))
@@ -61,13 +62,8 @@ def fails(golden: Golden, answer: str) -> bool:
 
 
 def refuses(answer: str, phrases: Sequence[str]) -> bool:
-    opening = _plain(_spoken(answer)[:_OPENING])
+    opening = _plain(spoken(answer)[:_OPENING])
     return any(_plain(phrase) in opening for phrase in phrases)
-
-
-def _spoken(answer: str) -> str:
-    """What a model thought before it spoke is no part of its answer."""
-    return answer.rpartition("</think>")[2].strip()
 
 
 def _plain(text: str) -> str:

@@ -42,6 +42,7 @@ class Items(NamedTuple, Generic[ItemT]):
     holdout: list[ItemT]
     counts: dict[str, int]
     digest: str
+    beside: Sequence[ItemT] = ()  # no user's, an AI's: they teach, and are in no gate or lineage
 
 
 def shortage_of(name: str, items: Items[ItemT], plan: Plan) -> str | None:

@@ -63,10 +63,10 @@ def _make_rows(
 def _taught(
     lessons: Callable[..., Lessons],
 ) -> _Teach:
-    """By what is to be trained on and to be replayed, whichever it is."""
+    """By what is to be trained on and to be replayed, and what an AI says beside it."""
 
     def teach(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool, ask: Ask) -> Lessons:
-        return lessons(policy, [*items.train, *items.replay], plan, trust=trust)
+        return lessons(policy, [*items.train, *items.replay, *items.beside], plan, trust=trust)
 
     return teach
 

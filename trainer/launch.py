@@ -21,7 +21,6 @@ from torch.multiprocessing.spawn import (
     start_processes,
 )
 
-from trainer.by_engines import Engines
 from trainer.course import Places
 from trainer.device import within_share
 from trainer.endings import RoundFailed
@@ -37,16 +36,10 @@ _LOOK_SECONDS = 0.2  # at what the first has told
 
 
 def start(
-    places: Places,
-    parent: str,
-    plan: Plan,
-    watch: Watch = UNWATCHED,
-    here: Place | None = None,
-    *,
-    engines: Engines | None = None,
+    places: Places, parent: str, plan: Plan, watch: Watch = UNWATCHED, here: Place | None = None
 ) -> Round:
     """`here`: what torchrun made of this process, if it did."""
-    work = partial(one_round, places, parent, plan, engines)
+    work = partial(one_round, places, parent, plan)
     if here is not None:
         check(here, plan)
         with joined(here) as ranks:
@@ -68,19 +61,12 @@ def check(here: Place, plan: Plan) -> None:
         )
 
 
-def one_round(
-    places: Places,
-    parent: str,
-    plan: Plan,
-    engines: Engines | None,
-    watch: Watch,
-    ranks: Ranks,
-) -> Round:
+def one_round(places: Places, parent: str, plan: Plan, watch: Watch, ranks: Ranks) -> Round:
     torch.set_num_threads(plan.threads)
     parent = ranks.from_first(lambda: parent)  # each may have read another split
     tell, note = watch if ranks.first else UNWATCHED
     with within_share(plan):
-        return run_round(places, parent, plan, tell=tell, note=note, ranks=ranks, engines=engines)
+        return run_round(places, parent, plan, tell=tell, note=note, ranks=ranks)
 
 
 def in_processes(count: int, work: Callable[[Watch, Ranks], T], watch: Watch = UNWATCHED) -> T:

@@ -40,6 +40,7 @@ KINDS: dict[Method, Kind] = {
     "rloo": "verdicts",
     "best_of_n": "verdicts",
 }
+PAIRWISE: tuple[Method, ...] = ("dpo", "ipo", "simpo", "orpo", "rpo")
 ROLLOUTS: tuple[Method, ...] = ("ppo", "grpo", "rloo")  # policy gradients
 # They draw answers of their own.
 ONLINE: tuple[Method, ...] = ("online_dpo", "best_of_n", *ROLLOUTS)
@@ -68,6 +69,14 @@ READERS: dict[str, tuple[Method, ...]] = {
     "value_clip": ("ppo",),
     "value_weight": ("ppo",),
 }
+# What an AI says, it says of pairs: a judge, or the model itself by its constitution.
+WITH_AI: tuple[Method, ...] = (*PAIRWISE, *ONLINE)
+AI_DIALS = (
+    *("judged_pairs", "judge_rubric", "judge_questions"),
+    *("constitution", "rewritten_answers", "ai_weight"),
+)
+# All of them; docs/formats.md tells of the AI's in a table of their own.
+DIALS = READERS | dict.fromkeys(AI_DIALS, WITH_AI)
 
 
 def usual_beta(method: Method) -> float:

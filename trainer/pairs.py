@@ -18,13 +18,16 @@ from trainer.rewards import Rewards
 from trainer.sides import Side, Tokenize, both, flaw, own, sides
 from trainer.sources import Source
 
+# Of the last three no user said anything: they are a reward's, a judge's, the model's own.
+Origin = Literal["comparison", "correction", "thumbs", "drawn", "judge", "constitution"]
+
 
 @dataclass(frozen=True)
 class Pair:
     chosen: Side
     rejected: Side
     weight: float
-    origin: Literal["comparison", "correction", "thumbs", "drawn"]  # drawn: no user's, a reward's
+    origin: Origin
 
     @property
     def answers(self) -> tuple[Side, Side]:
@@ -32,7 +35,7 @@ class Pair:
 
     @property
     def people(self) -> list[tuple[str, str]]:
-        return [(side.completion_id, side.user) for side in self.answers]
+        return [(one.completion_id, one.user) for one in self.answers if one.completion_id]
 
     def leads(self, gains: list[float]) -> list[float]:
         return [gains[0] - gains[1]]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from feedback.events import first_complaint
 from trainer.backends import TRL, TRL_LACKS, Backend
 from trainer.methods import (
-    READERS,
+    DIALS,
     ROLLOUTS,
     WITH_PARENT,
     Method,
@@ -28,6 +28,7 @@ Balance = Literal["lift_ups", "paper", "none"]
 Precision = Literal["auto", "bfloat16", "float32"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Phrase = Annotated[str, Field(pattern=r"\S")]
+MOST_QUESTIONS = 100_000  # so many of a judge's answers are remembered
 
 # Rough, and English: how most models open a refusal.
 REFUSALS = (
@@ -108,6 +109,17 @@ class Plan(BaseModel):
     reward_clip: Positive = 5.0
     value_clip: Positive = 0.2
     value_weight: Positive = 0.1
+    # AI feedback, beside what users said; it starts no round. The judge is in the settings.
+    # So many times two fresh answers of the parent to a rated prompt, for an LLM to judge.
+    judged_pairs: Annotated[int, Field(ge=0)] = 0
+    judge_rubric: Annotated[str, Field(min_length=1)] | None = None  # a file; None: our own
+    # A pair takes two, one for each order. Beyond it pairs stay unjudged.
+    judge_questions: Annotated[int, Field(ge=2, le=MOST_QUESTIONS)] = 1000
+    # A file of principles, by which the parent criticises and rewrites so many of its own answers.
+    constitution: Annotated[str, Field(min_length=1)] | None = None
+    rewritten_answers: Annotated[int, Field(ge=0)] = 0
+    # What such a pair counts beside a user's; all of them count at most so much of all users'.
+    ai_weight: Annotated[float, Field(gt=0, lt=1)] = 0.3
     # What a minority of votes counts. "lift_ups": a minority of up-votes is lifted to down/up, at
     # most to the cap. Never the down-votes: where nine of ten answers are liked, most down-votes
     # are slips of the users. "paper": KTO's authors lift whichever side is too few until all ups
@@ -180,7 +192,7 @@ class Plan(BaseModel):
     def _makes_sense(self) -> Self:
         if self.method == "auto":  # its dials are of whichever it will be
             return self
-        for name, readers in READERS.items():
+        for name, readers in DIALS.items():
             value, usual = getattr(self, name), self._usual(name)
             if self.method not in readers and value != usual:
                 raise ValueError(
@@ -192,6 +204,13 @@ class Plan(BaseModel):
             raise ValueError(f"sft_weight is {self.sft_weight}; {told}")
         if self.method in ("sft", "best_of_n") and self.sft_weight == 0:
             raise ValueError(f"sft_weight is 0.0; expected more than 0 with method {self.method!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _rewrites_by_something(self) -> Self:
+        if self.rewritten_answers and self.constitution is None:
+            told = f"rewritten_answers is {self.rewritten_answers}"
+            raise ValueError(f"{told} and constitution is None; expected a file of principles")
         return self
 
     def _usual(self, name: str) -> Any:

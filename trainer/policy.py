@@ -4,7 +4,7 @@ One model serves as three: the `policy` that learns, its `parent` (the LoRA as i
 start) and the `base` (no LoRA). No second copy of the weights is ever held.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -30,6 +30,10 @@ Weights = dict[str, Tensor]
 class Sampled(NamedTuple):
     texts: list[Text]
     ended: list[bool]  # by the model itself, not by the limit
+
+
+# One fresh answer to each prompt, drawn by this seed.
+Speak = Callable[[Sequence[tuple[int, ...]], int], Sampled]
 
 
 def as_wide(parts: Sequence[Tensor]) -> Tensor:

@@ -30,8 +30,8 @@ class Learned(NamedTuple):
 
 
 def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned:
-    """What was rated before is heard too. It is calibrated and judged on what is held out."""
-    rated = [*items.train, *items.replay]
+    """What was rated before is heard too, and an AI; what is held out calibrates and judges it."""
+    rated = [*items.train, *items.replay, *items.beside]
     head, weights = _learned(policy, rated, plan)
     texts = said(rated)
     states = states_of(policy, weights, texts, 8 * plan.batch_size)

@@ -12,9 +12,10 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from trainer.adapters import Lesson, Manifest, Use, claim, publish, write_lineage
+from trainer.ai_feedback import AiFeedback
 from trainer.asking import Ask, itself
 from trainer.auto import settled
-from trainer.by_engines import Engines, by_engines
+from trainer.by_engines import by_engines
 from trainer.checkpoint import Checkpoint
 from trainer.course import Course
 from trainer.course import Places as Places
@@ -61,10 +62,9 @@ def run_round(
     tell: Tell,
     note: Note = unheard,
     ranks: Ranks = ALONE,
-    engines: Engines | None = None,
 ) -> Round:
     """One round on top of `parent`, the adapter that serves. Of several processes the first
-    reads, keeps and publishes. Fresh answers are drawn by the engines, where there are some.
+    reads, keeps and publishes.
     """
     began = time.monotonic()
     with ExitStack() as held:
@@ -73,6 +73,7 @@ def run_round(
         plan = ranks.from_first(lambda: settled(places, parent, plan, checkpoint.read_until()))
         tell("examples and model", 0, 1)
         probes = prepare(places.base, plan)
+        ai = AiFeedback(places, probes, tell, ranks)
         course, start = ranks.from_first(
             lambda: choose(places, parent, plan, checkpoint, probes.tokenize)
         )
@@ -80,8 +81,9 @@ def run_round(
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan, ranks)
         tell("examples and model", 1, 1)
+        course = course._replace(items=ai.heard(policy, course.items))
         keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
-        ask = by_engines(engines, places, ranks) if engines else itself
+        ask = by_engines(places.engines, places, ranks) if places.engines else itself
         try:
             outcome = _train(policy, course.items, probes, ask, Watch(tell, note), start, keep)
             _check(policy)

@@ -1,13 +1,15 @@
 """The trainer's settings. The only file of the room that reads the environment."""
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feedback.begin import Addresses, Folder
+from trainer.spare import Engines, Pace
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 
@@ -16,6 +18,22 @@ def _apart(said: object) -> object:
     if not isinstance(said, str):
         return said
     return tuple(one.strip() for one in said.split(",") if one.strip())
+
+
+def _endpoint(url: str) -> str:
+    if "@" in url:  # which is for no log
+        raise ValueError("an address has a user or a password in it; expected trainer_judge_key")
+    if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:]+)(:\d+)?(/[^\s?#]*)?", url):
+        raise ValueError(f"{url!r} is no address; expected one such as http://HOST:PORT/v1")
+    return url.rstrip("/")
+
+
+class JudgeAt(NamedTuple):
+    """An LLM behind an OpenAI-compatible endpoint."""
+
+    url: str
+    model: str
+    key: SecretStr | None = None
 
 
 class ExportSettings(BaseSettings):
@@ -55,6 +73,36 @@ class Settings(ExportSettings):
     trainer_draws_patience_seconds: Annotated[float, Field(gt=0)] = 1800.0  # without a token
     # Where the curves of rounds go. No part of the plan: it changes nothing of what comes out.
     trainer_report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_apart)] = ()
+    # An LLM that judges, where a plan asks for judged_pairs.
+    trainer_judge_url: Annotated[str, AfterValidator(_endpoint)] | None = None
+    trainer_judge_key: SecretStr | None = None
+    trainer_judge_model: Annotated[str, Field(min_length=1)] | None = None
+
+    @property
+    def engines(self) -> Engines | None:
+        if self.trainer_draws_by == "itself":
+            return None
+        pace = Pace(
+            at_once=self.trainer_draws_at_once,
+            per_second=self.trainer_draws_per_second,
+            users=self.trainer_draws_beside_users,
+            quiet_seconds=self.trainer_draws_quiet_seconds,
+            patience_seconds=self.trainer_draws_patience_seconds,
+        )
+        return Engines(self.engine_url, self.engine_key, pace)
+
+    @property
+    def judge(self) -> JudgeAt | None:
+        url, model = self.trainer_judge_url, self.trainer_judge_model
+        return JudgeAt(url, model, self.trainer_judge_key) if url and model else None
+
+    @model_validator(mode="after")
+    def _a_judge_is_whole(self) -> Self:
+        url, model = self.trainer_judge_url, self.trainer_judge_model
+        if (url is None) != (model is None):
+            told = f"trainer_judge_url is {url!r}, trainer_judge_model is {model!r}"
+            raise ValueError(f"{told}; expected both or none")
+        return self
 
 
 class Place(NamedTuple):

@@ -17,7 +17,9 @@ Ids = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Side:
-    """One answer. `logprobs`: as a row's. A correction has the corrected one's id."""
+    """One answer. `logprobs`: as a row's. A correction has the corrected one's id; what no user
+    was ever given has none.
+    """
 
     completion_id: str
     user: str  # who asked; of a correction, who wrote it

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -12,6 +14,15 @@ class Pace:
     users: int  # as many requests of users leave room for ours
     quiet_seconds: float  # with no more of them, before ours begin again
     patience_seconds: float  # without one more token of any answer
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Which draw, and how much of them a round may take."""
+
+    urls: tuple[str, ...]
+    key: SecretStr | None
+    pace: Pace
 
 
 class Spare:

@@ -8,6 +8,7 @@ from jinja2 import TemplateError
 from transformers import AutoTokenizer
 
 from trainer.golden import Golden
+from trainer.spoken import THOUGHT
 
 _log = logging.getLogger("trainer")
 
@@ -23,14 +24,11 @@ class Words:
         """As the engine would make them of a request. ValueError where the template refuses."""
         if golden.messages is None:
             return tuple(self._tokenizer(golden.prompt)["input_ids"])
-        messages = [message.model_dump() for message in golden.messages]
-        try:
-            ids = self._tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, return_dict=False
-            )
-        except TemplateError as error:
-            raise ValueError(f"the chat template refuses: {error}") from error
-        return tuple(ids)
+        return self._rendered([message.model_dump() for message in golden.messages])
+
+    def chat_ids(self, said: str) -> tuple[int, ...]:
+        """Of one who says this, and waits for an answer. ValueError as above."""
+        return self._rendered([{"role": "user", "content": said}])
 
     def answer_ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -42,6 +40,21 @@ class Words:
         ]
         end = self._tokenizer.eos_token_id
         return (*ids, *(() if end is None else (end,)))
+
+    def thought(self, ids: Sequence[int]) -> int:
+        """How many of an answer's tokens are what the model thought before it spoke."""
+        mark = self.answer_ids(THOUGHT)
+        ends = range(len(ids), len(mark) - 1, -1)
+        return next((at for at in ends if tuple(ids[at - len(mark) : at]) == mark), 0)
+
+    def _rendered(self, messages: list[dict[str, str]]) -> tuple[int, ...]:
+        try:
+            ids = self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=False
+            )
+        except TemplateError as error:
+            raise ValueError(f"the chat template refuses: {error}") from error
+        return tuple(ids)
 
 
 def load_words(base: str) -> Words | None:

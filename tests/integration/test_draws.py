@@ -18,14 +18,14 @@ from feedback.events import BASE
 from tests.integration.engine import RunningEngine, running_engine
 from tests.trainer.tiny import example, quiet, settle
 from trainer.adapters import DRAFTS, is_draft
-from trainer.by_engines import Engines, by_engines
+from trainer.by_engines import by_engines
 from trainer.course import Places
 from trainer.endings import RoundFailed
 from trainer.load import load_policy
 from trainer.plan import Plan
 from trainer.ranks import ALONE
 from trainer.run import Round, run_round
-from trainer.spare import Pace
+from trainer.spare import Engines, Pace
 
 pytestmark = pytest.mark.integration
 PLAN = Plan(
@@ -81,7 +81,7 @@ def rate(places: Places) -> None:
 
 
 def learn(places: Places, asked: Engines, plan: Plan = PLAN) -> Round:
-    return run_round(places, BASE, plan, tell=quiet, engines=asked)
+    return run_round(replace(places, engines=asked), BASE, plan, tell=quiet)
 
 
 def test_what_the_engine_draws_is_the_policys_own_as_it_is_by_then(

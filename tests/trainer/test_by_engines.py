@@ -4,22 +4,24 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from pydantic import SecretStr
 
 from feedback.events import BASE
 from tests.trainer.compared import judged_by_users, plan_of
 from tests.trainer.scripted import Scripted, logprob, serving
 from tests.trainer.tiny import quiet
-from trainer.by_engines import Engines, by_engines, in_turns
+from trainer.by_engines import by_engines, in_turns
 from trainer.checkpoint import Checkpoint
 from trainer.endings import EnginesAway, RoundFailed
 from trainer.load import load_policy
 from trainer.ranks import ALONE, Ranks
 from trainer.run import Places, run_round
-from trainer.spare import Pace
+from trainer.spare import Engines, Pace
 
 T = TypeVar("T")
 PROMPTS = [(5, 6, 7, 10 + number) for number in range(40)]
@@ -51,7 +53,11 @@ def scripted() -> Iterator[Scripted]:
 
 
 def asked(engine: Scripted) -> Engines:
-    return Engines((engine.url,), "key", PACE)
+    return Engines((engine.url,), SecretStr("key"), PACE)
+
+
+def asking(places: Places, engine: Scripted) -> Places:
+    return replace(places, engines=asked(engine))
 
 
 def test_a_round_whose_engines_went_away_fails_and_the_next_goes_on_after_its_last_epoch(
@@ -66,11 +72,11 @@ def test_a_round_whose_engines_went_away_fails_and_the_next_goes_on_after_its_la
                 engine.status = 503
 
         with pytest.raises(EnginesAway, match=r"no engine drew anything in 0.7 s, 0 of 48 answers"):
-            run_round(places, BASE, plan, tell=dies, engines=asked(engine))
+            run_round(asking(places, engine), BASE, plan, tell=dies)
         saved = Checkpoint(places.state).read()
         assert saved is not None and saved.state.epochs == 1
         engine.status, before = 200, len(engine.bodies)
-        made = run_round(places, BASE, plan, tell=quiet, engines=asked(engine)).manifest
+        made = run_round(asking(places, engine), BASE, plan, tell=quiet).manifest
         assert made is not None
         assert len(engine.bodies) - before == 48  # of the second epoch alone
         assert len(made.curves["engine_gap"]) == 2
@@ -80,7 +86,7 @@ def test_a_round_whose_engines_went_away_fails_and_the_next_goes_on_after_its_la
 def test_an_engine_that_answers_as_no_policy_would_ends_the_round(places: Places) -> None:
     judged_by_users(Path(places.base), places.examples, 120)
     with scripted() as engine, pytest.raises(RoundFailed) as told:
-        run_round(places, BASE, plan_of("online_dpo"), tell=quiet, engines=asked(engine))
+        run_round(asking(places, engine), BASE, plan_of("online_dpo"), tell=quiet)
     assert "the engine's log-probabilities are off by" in str(told.value)
     assert "expected at most max_logprob_gap, 0.25" in str(told.value)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from feedback.begin import BAD_SETTINGS
-from trainer.methods import KINDS, READERS, Method
+from trainer.methods import AI_DIALS, DIALS, KINDS, WITH_AI, Method
 from trainer.plan import BadPlan, Plan, read_plan
 
 
@@ -63,6 +63,14 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
             '{"method": "sft", "sft_weight": 0}',
             "sft_weight is 0.0; expected more than 0",
         ),
+        ('{"judged_pairs": 9}', "judged_pairs is 9; expected 0 with method 'kto': only dpo, "),
+        ('{"method": "dpo", "ai_weight": 1}', r"ai_weight: .* less than 1 \(got 1"),
+        ('{"method": "dpo", "ai_weight": 0}', r"ai_weight: .* greater than 0 \(got 0"),
+        ('{"method": "dpo", "judge_questions": 1}', r"judge_questions: .* \(got 1\)"),
+        (
+            '{"method": "dpo", "rewritten_answers": 9}',
+            "rewritten_answers is 9 and constitution is None; expected a file of principles",
+        ),
         ('{"backend": "TRL"}', r"backend: Input should be 'own' or 'trl' \(got 'TRL'\)"),
         ('{"epochs": 2', "Invalid JSON: EOF"),
         ("[]", "valid dictionary|object"),
@@ -87,6 +95,7 @@ def test_a_plan_out_of_bounds_is_refused_by_file_and_field(
         ({"quantize": "4bit"}, "quantize is '4bit'; expected None with backend 'trl'"),
         ({"method": "dpo", "kl_weight": 0.1}, "kl_weight is 0.1; expected 0.0"),
         ({"method": "dpo", "label_noise": 0.1}, "label_noise is 0.1; expected 0.0"),
+        ({"method": "dpo", "judged_pairs": 9}, "judged_pairs is 9; expected 0 with backend"),
         ({"method": "ipo", "kl_weight": 0.1}, "kl_weight is 0.1; expected 0.0"),
         ({"method": "sft", "kl_weight": 0.1}, "kl_weight is 0.1; expected 0.0"),
         ({"method": "sft", "sft_weight": 0.5}, "sft_weight is 0.5; expected 1.0"),
@@ -175,5 +184,14 @@ def test_only_a_plan_that_reads_the_parent_asks_it() -> None:
 
 
 def test_every_dial_is_a_field_and_has_a_reader() -> None:
-    assert READERS.keys() <= Plan.model_fields.keys()
-    assert all(readers for readers in READERS.values())
+    assert DIALS.keys() <= Plan.model_fields.keys()
+    assert all(readers for readers in DIALS.values())
+
+
+def test_what_an_ai_says_teaches_where_pairs_do() -> None:
+    from_pairs = {name for name, kind in KINDS.items() if kind in ("pairs", "verdicts")}
+    assert set(WITH_AI) == from_pairs
+    assert all(DIALS[name] == WITH_AI for name in AI_DIALS)
+    for method in KINDS.keys() - from_pairs:
+        with pytest.raises(ValueError, match="judged_pairs is 9; expected 0 with method"):
+            Plan.model_validate({"method": method, "judged_pairs": 9})

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from trainer.settings import Settings
+from feedback.begin import settings_told
+from trainer.settings import JudgeAt, Settings
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +29,46 @@ def test_a_name_that_no_adapter_can_have_is_told_before_anything_is_learned(
     monkeypatch.setenv("THUMBWHEEL_NAME", "my model")
     with pytest.raises(ValidationError, match="name"):
         Settings()
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("THUMBWHEEL_MODEL", "/models/small")
+    monkeypatch.setenv("THUMBWHEEL_TRAINER_JUDGE_MODEL", "wise")
+    return monkeypatch
+
+
+def test_a_judge_is_an_address_a_model_and_a_key_that_no_log_shows(
+    judged: pytest.MonkeyPatch,
+) -> None:
+    judged.setenv("THUMBWHEEL_TRAINER_JUDGE_URL", "http://127.0.0.1:8001/v1/")
+    assert Settings().judge == JudgeAt("http://127.0.0.1:8001/v1", "wise", None)
+    judged.setenv("THUMBWHEEL_TRAINER_JUDGE_URL", "https://[::1]:8001")
+    judged.setenv("THUMBWHEEL_TRAINER_JUDGE_KEY", "s3cret")
+    found = Settings().judge
+    assert found and found.key and found.key.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (None, "trainer_judge_url is None, trainer_judge_model is 'wise'; expected both or none"),
+        ("localhost:8001", "'localhost:8001' is no address; expected one such as http://HOST:"),
+        ("ftp://host/v1", "'ftp://host/v1' is no address"),
+        ("http:///v1", "'http:///v1' is no address"),
+        ("http://host/v1?key=a", "is no address"),
+        ("http://host:port/v1", "is no address"),
+        ("http://ann:s3cret@host/v1", "a user or a password in it; expected trainer_judge_key"),
+    ],
+)
+def test_a_judge_without_a_place_is_refused_and_no_password_is_told(
+    judged: pytest.MonkeyPatch, url: str | None, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if url is not None:
+        judged.setenv("THUMBWHEEL_TRAINER_JUDGE_URL", url)
+    with pytest.raises(SystemExit), settings_told():
+        Settings()
+    told = capsys.readouterr().err
+    assert why in told
+    assert "s3cret" not in told
