@@ -102,7 +102,7 @@ def figures(laps: list[Lap], bases: list[Marks]) -> dict[str, list[float]]:
         "base's answers ordered": [one.ordered for one in marks],
     }
     if any(lap.seconds for lap in laps):
-        found["thumbs up, or comparisons won, before"] = [lap.ups for lap in laps]
+        found["thumbs up or comparisons won before"] = [lap.ups for lap in laps]
         found["the round, s of the processor"] = [lap.seconds for lap in laps]
     return found
 

@@ -14,7 +14,7 @@ OURS = "ours"
 _SFT = {"method": "sft", "epochs": 5, "beta": 0.1, "sft_weight": 1.0, "min_rows": 16}
 _REWARD = {"reward_learning_rate": 3e-4, "reward_epochs": 4, "epochs": 4, "online_prompts": 128}
 _ROLLOUTS = _REWARD | {"beta": 0.1, "sft_weight": 0.0, "kl_weight": 0.05}
-# Two answers of three are both liked or both not: what is left is few, and all of it pairs.
+# Where both answers are liked, or neither, no one wins: of 200 comparisons some 75 are pairs.
 _DPO = {"method": "dpo", "beta": 0.1, "sft_weight": 1.0, "epochs": 5, "min_rows": 16}
 
 
