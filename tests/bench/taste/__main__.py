@@ -1,7 +1,8 @@
-"""What rounds of thumbs teach, beside TRL and SFT: `python -m tests.bench.taste --seeds 0-4`.
+"""What rounds of verdicts teach, by every method: `python -m tests.bench.taste --seeds 0-4`.
 
-Teaches a base for each seed, lets the demo's users rate what the stable adapter answers, and asks
+Teaches a base for each seed, lets the demo's users judge what the stable adapter answers, and asks
 each adapter 500 prompts that nobody taught or rated. Bases and courses are kept, and not run again.
+DPO's users compare two answers where the others' give a thumb on one.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main() -> None:
 def fit_for(plan: Plan, method: str, verdicts: int, seed: int) -> Plan:
     """Of 100 thumbs ten are held out: too few of each kind for a gate."""
     few = {"min_rows": verdicts // 2, "min_holdout": 0} if verdicts < 200 else {}
-    return Plan.model_validate(plan.model_dump() | few | METHODS[method] | {"seed": seed})
+    return Plan.model_validate(plan.model_dump() | few | METHODS[method].change | {"seed": seed})
 
 
 def done(task: Task, folder: Path) -> list[Lap]:
@@ -101,7 +102,7 @@ def figures(laps: list[Lap], bases: list[Marks]) -> dict[str, list[float]]:
         "base's answers ordered": [one.ordered for one in marks],
     }
     if any(lap.seconds for lap in laps):
-        found["thumbs up before"] = [lap.ups for lap in laps]
+        found["thumbs up or comparisons won before"] = [lap.ups for lap in laps]
         found["the round, s of the processor"] = [lap.seconds for lap in laps]
     return found
 

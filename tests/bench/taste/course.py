@@ -1,4 +1,4 @@
-"""A seed's rounds with one method: users rate, it learns, and what it may publish serves next."""
+"""A seed's rounds with one method: users judge, it learns, and what it may publish serves next."""
 
 import json
 import tempfile
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from feedback.events import BASE
 from tests.bench.taste.exam import Known, Marks, mark, sit
-from tests.bench.taste.methods import learn
-from tests.bench.taste.users import rate
+from tests.bench.taste.methods import METHODS, learn
+from tests.bench.taste.users import decided
 from tests.trainer.tiny import settle
 from trainer.course import Places
 from trainer.load import load_policy
@@ -36,7 +36,7 @@ class Lap(NamedTuple):
     marks: Marks
     learned: bool
     why: str
-    ups: float  # of its thumbs
+    ups: float  # of its thumbs; of comparisons those with a winner
     seconds: float
     phases: dict[str, float]
 
@@ -58,13 +58,14 @@ def _round(
 ) -> tuple[str, Lap]:
     policy = load_policy(places.base, _folder(places, stable), at_once(task.plan))
     first, count = number * task.verdicts, task.verdicts
-    thumbs = rate(policy, words, adapter=stable, first=first, count=count, seed=task.seed)
-    settle(places.examples, thumbs, start=first, end=first + count)
+    say = METHODS[task.method].say
+    verdicts = say(policy, words, adapter=stable, first=first, count=count, seed=task.seed)
+    settle(places.examples, verdicts, start=first, end=first + count)
     learned = learn(places, stable, task.plan)
     stable = learned.adapter or stable
     policy = load_policy(places.base, _folder(places, stable), at_once(task.plan))
     marks = mark(policy, sit(policy, words, task.asked, task.seed), of_base)
-    ups = fmean(bool(thumb.up) for thumb in thumbs)
+    ups = fmean(map(decided, verdicts))
     served = learned.adapter is not None
     return stable, Lap(marks, served, learned.why, ups, learned.seconds, learned.phases)
 
