@@ -24,7 +24,9 @@ from tests.trainer.compared import plan_of
 from tests.trainer.test_online import PROMPTS, EvenLikers
 from tests.trainer.tiny import PLAN, make_model
 from trainer.advantages import among_group, leave_one_out, mean
+from trainer.asking import itself
 from trainer.batch import Text
+from trainer.drawn import Teacher
 from trainer.load import load_policy
 from trainer.plan import Plan
 from trainer.policy import Policy
@@ -78,7 +80,8 @@ class Bench:
         self._base, self._parent, self._plan = base, parent, plan
         self.policy = self._moved(load_policy(str(base), parent, plan))
         learned = Learned(EvenLikers([]), {})  # type: ignore[arg-type]
-        self._lessons = RolloutLessons(learned, PROMPTS, self.policy, plan)
+        teacher = Teacher(learned, PROMPTS, itself)
+        self._lessons = RolloutLessons(teacher, self.policy, plan)
         told = self._lessons.renew(self.policy, 0, kl_weight)
         assert told["rollout_kl"] > 0.1  # else nothing is paid for
         self.texts = self._lessons.texts

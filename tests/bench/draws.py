@@ -1,0 +1,145 @@
+"""Whether users notice that an engine draws for a round: `python -m tests.bench.draws`.
+
+Real vLLM; users who come by chance, with prompts of all lengths, and read 32 tokens each. In turn
+the engine draws nothing, what users leave of it, and, as the peer, as much at any time. Told is the
+users' time to the first token, and how much was drawn.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import tempfile
+import time
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from random import Random
+from statistics import fmean, quantiles
+
+import aiohttp
+import httpx
+
+from tests.integration.engine import running_engine
+from tests.integration.tiny import make_model
+from trainer.engine import Engine
+from trainer.sampler import Question, drawn
+from trainer.spare import Pace
+
+NOTHING, SPARE, ALWAYS = "nothing", "what users leave", "at any time"
+TOKENS, DRAWN_TOKENS = 32, 128
+_WAYS = {SPARE: 0, ALWAYS: 10**6}  # so many users leave room
+_FIRST, _LAST = 3, 250  # of the tiny model's ids
+_PROMPTS = (16, 384)  # tokens
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Of one stretch."""
+
+    waits_ms: list[float]
+    drawn: int  # tokens
+
+    def ms(self, percent: int) -> float:
+        return quantiles(self.waits_ms, n=100)[percent - 1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.draws", description=__doc__)
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 2.0], help="users a second")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--users", type=int, default=60, help="in each stretch")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "adapters").mkdir()
+        model = make_model(folder / "model")
+        with running_engine(model, folder / "adapters", folder / "vllm.log") as engine:
+            stretch(engine.url, ALWAYS, 2.0, 20, seed=-1)  # the first answers compile
+            for rate in asked.rates:
+                compare(engine.url, rate, asked.rounds, asked.users)
+
+
+def compare(url: str, rate: float, rounds: int, users: int) -> None:
+    found: dict[str, list[Seen]] = {NOTHING: [], SPARE: [], ALWAYS: []}
+    for seed in range(rounds):
+        for way, seen in found.items():
+            seen.append(stretch(url, way, rate, users, seed))  # the same users each time
+    print(f"\n{rate:g} users a second, {rounds} rounds of {users}:\n")
+    print("| drawn | p50, ms | p95, ms | p95 beside nothing, each round | tokens drawn a second |")
+    print("|---|---|---|---|---|")
+    for way, seen in found.items():
+        ratios = [one.ms(95) / calm.ms(95) for one, calm in zip(seen, found[NOTHING], strict=True)]
+        p50, p95 = (fmean(one.ms(percent) for one in seen) for percent in (50, 95))
+        told = " ".join(f"{100 * one:.0f}%" for one in ratios)
+        tokens = sum(one.drawn for one in seen) / (rounds * users / rate)
+        print(f"| {way} | {p50:.1f} | {p95:.1f} | {told} | {tokens:.0f} |", flush=True)
+
+
+def stretch(url: str, way: str, rate: float, users: int, seed: int) -> Seen:
+    before = generated(url)
+    if way == NOTHING:
+        waits = asyncio.run(ask(url, rate, users, seed))
+    else:
+        context = multiprocessing.get_context("spawn")  # a loop of its own, as a round has
+        over = context.Event()
+        drawing = context.Process(target=draw, args=(url, _WAYS[way], over))
+        drawing.start()
+        time.sleep(3)
+        before = generated(url)
+        waits = asyncio.run(ask(url, rate, users, seed))
+        over.set()
+        drawing.join()
+    return Seen(waits, round(generated(url) - before) - users * TOKENS)
+
+
+async def ask(url: str, rate: float, users: int, seed: int) -> list[float]:
+    """Each when chance has it, whoever else still waits."""
+    random = Random(seed)
+    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
+        tasks = []
+        for _ in range(users):
+            await asyncio.sleep(random.expovariate(rate))
+            ids = [random.randrange(_FIRST, _LAST) for _ in range(random.randint(*_PROMPTS))]
+            tasks.append(group.create_task(first_token_ms(http, url, ids)))
+    return [task.result() for task in tasks]
+
+
+async def first_token_ms(http: aiohttp.ClientSession, url: str, ids: list[int]) -> float:
+    body = {"model": "model", "prompt": ids, "max_tokens": TOKENS, "stream": True}
+    began = time.perf_counter()
+    async with http.post(f"{url}/v1/completions", json=body | {"ignore_eos": True}) as reply:
+        reply.raise_for_status()
+        await reply.content.readline()
+        waited = time.perf_counter() - began
+        await reply.read()
+    return 1000 * waited
+
+
+def draw(url: str, users: int, over: Event) -> None:
+    """Again and again, until it is over."""
+    asyncio.run(_draw(url, users, over))
+
+
+async def _draw(url: str, users: int, over: Event) -> None:
+    pace = Pace(at_once=8, per_second=None, users=users, quiet_seconds=1.0, patience_seconds=3600.0)
+    random = Random(0)
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        while not over.is_set():
+            prompts = [tuple(random.randrange(_FIRST, _LAST) for _ in range(64)) for _ in range(64)]
+            question = Question("model", prompts, random.randrange(2**31), DRAWN_TOKENS, [])
+            work = asyncio.create_task(drawn([Engine(url, client)], question, pace))
+            while not (over.is_set() or work.done()):  # noqa: ASYNC110 (another process tells)
+                await asyncio.sleep(0.05)
+            work.cancel()
+            await asyncio.wait([work])
+
+
+def generated(url: str) -> float:
+    """Tokens that it has said since its start."""
+    said = httpx.get(f"{url}/metrics", trust_env=False, timeout=60).text.splitlines()
+    found = [line for line in said if line.startswith("vllm:generation_tokens_total")]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+if __name__ == "__main__":
+    main()
