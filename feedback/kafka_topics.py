@@ -21,7 +21,6 @@ from feedback.topics import TOPICS, Topic
 COPIES = 2
 # Only with one replica more than that may a broker be away.
 _REPLICAS = COPIES + 1
-_ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ class Topics:
         self._names = {name: cluster.prefix + name for name in TOPICS}
 
     def prepare(self) -> dict[str, int]:
-        admin = self._connect(**self._cluster.client)
+        answer_ms = int(1000 * self._cluster.answer_seconds)
+        admin = self._connect(**self._cluster.client, bootstrap_timeout_ms=answer_ms)
         try:
             there = set(admin.list_topics())
             missing = {
@@ -74,7 +74,7 @@ class Topics:
 
     def _wait(self, admin: KafkaAdminClient) -> dict[str, _Found]:
         """Until the broker that is asked knows them all: just made, maybe by another process."""
-        ends = time.monotonic() + _ANSWER_SECONDS
+        ends = time.monotonic() + self._cluster.answer_seconds
         while True:
             try:
                 return self._found(admin)

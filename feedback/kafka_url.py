@@ -41,6 +41,7 @@ class Cluster:
     retention_days: float
     prefix: str
     client: Mapping[str, Any] = field(repr=False)  # as kafka-python wants it, passwords included
+    answer_seconds: float = 10.0  # an election took 6.4 s; longer is away
 
 
 def read_url(url: str) -> Cluster:

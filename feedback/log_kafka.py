@@ -28,8 +28,7 @@ from feedback.topics import (
     checked,
 )
 
-_ANSWER_SECONDS = 10.0  # an election took 6.4 s; longer is away
-_REQUEST_SECONDS = 5.0  # the same for one request: time is left to ask another broker
+_REQUEST_SHARE = 0.5  # of the time for an answer, for one request: some is left for another broker
 # A consumer that asks a former leader where a partition ends asks it again and again, and nobody
 # else, until it looks by itself who leads.
 _LEADERS_SECONDS = 1.0
@@ -103,22 +102,24 @@ class KafkaLog:
             producer.send(self._cluster.prefix + topic, key=key.encode(), value=value)
             for topic, key, value in items
         ]
-        ends = time.monotonic() + _ANSWER_SECONDS
+        ends = time.monotonic() + self._cluster.answer_seconds
         told = [future.get(timeout=max(0.0, ends - time.monotonic())) for future in sent]
         return [Position(meta.partition, meta.offset) for meta in told]
 
     def _writer(self) -> KafkaProducer:
         with self._preparing:
             if self._producer is None:
+                answer_ms = int(1000 * self._cluster.answer_seconds)
                 self._producer = KafkaProducer(
                     **self._cluster.client,
                     acks="all",
                     enable_idempotence=True,
                     compression_type="lz4",
                     max_request_size=MAX_REQUEST_BYTES,
-                    max_block_ms=int(1000 * _ANSWER_SECONDS),
-                    delivery_timeout_ms=int(1000 * _ANSWER_SECONDS),
-                    request_timeout_ms=int(1000 * _REQUEST_SECONDS),
+                    max_block_ms=answer_ms,
+                    delivery_timeout_ms=answer_ms,
+                    request_timeout_ms=int(answer_ms * _REQUEST_SHARE),
+                    bootstrap_timeout_ms=answer_ms,
                 )
             return self._producer
 
@@ -159,6 +160,8 @@ class _Reader:
 
     def __init__(self, place: TopicPartition, cluster: Cluster) -> None:
         self._place, self._servers = place, cluster.servers
+        self._answer_seconds = cluster.answer_seconds
+        answer_ms = int(1000 * cluster.answer_seconds)
         self._consumer = KafkaConsumer(
             **cluster.client,
             enable_auto_commit=False,
@@ -166,8 +169,8 @@ class _Reader:
             max_partition_fetch_bytes=MAX_REQUEST_BYTES,
             fetch_max_wait_ms=100,
             metadata_max_age_ms=int(1000 * _LEADERS_SECONDS),
-            request_timeout_ms=int(1000 * _REQUEST_SECONDS),
-            bootstrap_timeout_ms=int(1000 * _ANSWER_SECONDS),
+            request_timeout_ms=int(answer_ms * _REQUEST_SHARE),
+            bootstrap_timeout_ms=answer_ms,
             metrics_enabled=False,
         )
         unpack_quickly(self._consumer)
@@ -181,7 +184,7 @@ class _Reader:
         found: list[Record] = []
         end = self._consumer.highwater(self._place) or 0
         at, size, largest = start, 0, MAX_RECORD_BYTES
-        ends = time.monotonic() + _ANSWER_SECONDS
+        ends = time.monotonic() + self._answer_seconds
         while len(found) < limit and size <= READ_BYTES:
             if at >= end and at >= (end := self.ends([self._place])[self._place]):
                 break
@@ -211,7 +214,7 @@ class _Reader:
         return False
 
     def ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        answer_ms = int(1000 * _ANSWER_SECONDS)
+        answer_ms = int(1000 * self._answer_seconds)
         found: dict[TopicPartition, int] = self._consumer.end_offsets(places, timeout_ms=answer_ms)
         return found
 

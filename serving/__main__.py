@@ -13,7 +13,7 @@ from feedback.begin import no_arguments, settings_told
 from serving.api import build
 from serving.engine import Engine
 from serving.limits import Patience
-from serving.protocol import Protocol
+from serving.protocol import protocol
 from serving.settings import Settings
 from serving.wiring import wire
 
@@ -34,7 +34,7 @@ def main() -> None:
         gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=protocol(settings.serving_request_seconds),
             host=settings.serving_host,
             port=settings.serving_port,
             access_log=False,

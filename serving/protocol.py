@@ -8,7 +8,6 @@ from asyncio import BaseTransport, TimerHandle
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD_BYTES = 65_536  # as many as h11 takes; httptools takes any number
-REQUEST_SECONDS = 60.0  # until all of a request is there: eight million bytes at 1 Mbit/s
 
 
 class Pipelined(Exception):
@@ -16,6 +15,7 @@ class Pipelined(Exception):
 
 
 class Protocol(HttpToolsProtocol):
+    request_seconds: float
     _until: TimerHandle | None = None
     _head_bytes = 0
 
@@ -68,9 +68,18 @@ class Protocol(HttpToolsProtocol):
         return cycle is not None and not cycle.more_body and not cycle.response_complete
 
     def _expect(self) -> None:
-        self._until = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+        self._until = self.loop.call_later(self.request_seconds, self.transport.close)
 
     def _expect_no_more(self) -> None:
         if self._until:
             self._until.cancel()
             self._until = None
+
+
+def protocol(seconds: float) -> type[Protocol]:
+    """One that waits so long for all of a request."""
+
+    class Patient(Protocol):
+        request_seconds = seconds
+
+    return Patient

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     serving_spool_max_bytes: Annotated[int, Field(gt=0)] = 1_000_000_000
     serving_first_stable: str | None = None  # served while the log holds no split
     serving_max_body_bytes: Annotated[int, Field(gt=0)] = 8_000_000
+    # Until all of a request is there, at most: eight million bytes at 1 Mbit/s.
+    serving_request_seconds: Annotated[float, Field(gt=0)] = 60.0
     serving_max_prompt_chars: Annotated[int, Field(gt=0)] | None = None
     serving_silence_seconds: Annotated[float, Field(gt=0)] = 300.0  # of the engine, at most
     serving_answer_seconds: Annotated[float, Field(gt=0)] = 1800.0  # for a whole answer, at most

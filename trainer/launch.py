@@ -69,13 +69,21 @@ def one_round(places: Places, parent: str, plan: Plan, watch: Watch, ranks: Rank
         return run_round(places, parent, plan, tell=tell, note=note, ranks=ranks)
 
 
-def in_processes(count: int, work: Callable[[Watch, Ranks], T], watch: Watch = UNWATCHED) -> T:
+def in_processes(
+    count: int,
+    work: Callable[[Watch, Ranks], T],
+    watch: Watch = UNWATCHED,
+    *,
+    method: str = "spawn",  # a fork of a process that has used a GPU could not use it
+) -> T:
     """What the first of them made of it; what one fails of, if one fails."""
     with TemporaryDirectory(prefix="thumbwheel-round-") as folder:
-        told: SimpleQueue[tuple[Any, ...]] = get_context("spawn").SimpleQueue()
+        told: SimpleQueue[tuple[Any, ...]] = get_context(method).SimpleQueue()
         args = (Path(folder), count, work, told)
         # Daemons: where this process ends while they start, they end.
-        started = start_processes(_one, args, count, join=False, daemon=True)  # type: ignore[no-untyped-call]
+        started = start_processes(  # type: ignore[no-untyped-call]
+            _one, args, count, join=False, daemon=True, start_method=method
+        )
         try:
             while not started.join(_LOOK_SECONDS, _GRACE_SECONDS):
                 _hand_on(told, watch)

@@ -22,6 +22,7 @@ def main() -> None:
             Path(folder),
             seed=asked.seed,
             calm_seconds=asked.calm_seconds,
+            away_seconds=asked.calm_seconds,
             pause_seconds=asked.pause_seconds,
         )
     print(*report.lines(), sep="\n")

@@ -44,7 +44,9 @@ class Report:
             )
 
 
-def election(folder: Path, *, seed: int, calm_seconds: float, pause_seconds: float) -> Report:
+def election(
+    folder: Path, *, seed: int, calm_seconds: float, away_seconds: float, pause_seconds: float
+) -> Report:
     with ExitStack() as until_the_end:
         enter = until_the_end.enter_context
         cluster = enter(brokers(folder / "kafka", 3))
@@ -52,7 +54,8 @@ def election(folder: Path, *, seed: int, calm_seconds: float, pause_seconds: flo
         url = f"kafka://{','.join(servers)}?replication=3&partitions=3&prefix={PREFIX}"
         pair = enter(running(folder, url, enter(served(ScriptedEngine().app()))))
         load = Load(pair.url, seed=seed, pause_seconds=pause_seconds)
-        asyncio.run(during(load, _Story(cluster, servers, load.ledger, calm_seconds).run))
+        story = _Story(cluster, servers, load.ledger, calm_seconds, away_seconds)
+        asyncio.run(during(load, story.run))
         return Report(load.ledger, *settled(pair, load.ledger))
 
 
@@ -61,26 +64,27 @@ class _Story:
     cluster: list[Broker]
     servers: list[str]
     ledger: Ledger
-    calm_seconds: float
+    calm_seconds: float  # where all are up
+    away_seconds: float  # where one is not
 
     def run(self) -> None:
         self._phase("all have just started", lambda: None)
         self._phase("all are up", lambda: None)
         for phase in ("a leader is killed", "another one is killed"):
             victim = self._leader()
-            self._phase(phase, victim.kill)
+            self._phase(phase, victim.kill, self.away_seconds)
             self._phase("it comes back", partial(self._back, victim))
         third = self._leader()
         try:
-            self._phase("a leader is cut off", partial(self._cut_off, third))
+            self._phase("a leader is cut off", partial(self._cut_off, third), self.away_seconds)
         finally:
             third.signal(signal.SIGCONT)
         self._phase("it is let in again", self._until_all_replicate)
 
-    def _phase(self, name: str, work: Callable[[], object]) -> None:
+    def _phase(self, name: str, work: Callable[[], object], seconds: float | None = None) -> None:
         self.ledger.phase = name
         work()
-        time.sleep(self.calm_seconds)
+        time.sleep(self.calm_seconds if seconds is None else seconds)
 
     def _cut_off(self, broker: Broker) -> None:
         broker.signal(signal.SIGSTOP)

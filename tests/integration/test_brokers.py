@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_no_client_sees_that_a_broker_dies_or_is_cut_off(tmp_path: Path) -> None:
-    report = election(tmp_path, seed=1, calm_seconds=5, pause_seconds=0.6)
+    report = election(tmp_path, seed=1, calm_seconds=3, away_seconds=5, pause_seconds=0.6)
     print(*report.lines(), sep="\n")
     assert report.complaints == []
     assert report.ledger.counts["chats failed"] == 0

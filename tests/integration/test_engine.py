@@ -40,12 +40,6 @@ def gateway(vllm: RunningEngine, log: Log, tmp_path: Path) -> Iterator[str]:
         yield until_the_end.enter_context(served(app))
 
 
-@pytest.fixture(scope="module")
-def adapter(vllm: RunningEngine) -> str:
-    make_adapter(vllm.model, vllm.adapters, "model-v1")
-    return "model-v1"
-
-
 def test_a_published_adapter_answers_by_its_name_and_nobody_loaded_it(
     vllm: RunningEngine, adapter: str
 ) -> None:
@@ -57,21 +51,21 @@ def test_a_published_adapter_answers_by_its_name_and_nobody_loaded_it(
 
 
 def test_an_adapter_published_while_the_engine_runs_is_found(vllm: RunningEngine) -> None:
-    assert ask(vllm.url, "model-v5").status_code == 404
-    make_adapter(vllm.model, vllm.adapters, "model-v5")
-    assert ask(vllm.url, "model-v5").status_code == 200
+    assert ask(vllm.url, "model-v15").status_code == 404
+    make_adapter(vllm.model, vllm.adapters, "model-v15")
+    assert ask(vllm.url, "model-v15").status_code == 200
 
 
 def test_an_adapter_that_was_changed_is_refused_and_the_engine_lives(
     vllm: RunningEngine, adapter: str
 ) -> None:
-    folder = make_adapter(vllm.model, vllm.adapters, "model-v2")
+    folder = make_adapter(vllm.model, vllm.adapters, "model-v12")
     with (folder / "adapter_model.safetensors").open("r+b") as file:
         file.seek(-4, 2)
         file.write(b"\x00\x00\x80\x3f")
-    refused = ask(vllm.url, "model-v2")
+    refused = ask(vllm.url, "model-v12")
     assert refused.status_code == 422
-    assert "model-v2 is refused" in refused.json()["error"]["message"]
+    assert "model-v12 is refused" in refused.json()["error"]["message"]
     assert "its manifest says" in refused.json()["error"]["message"]
     assert ask(vllm.url, adapter).status_code == 200
 
@@ -79,10 +73,10 @@ def test_an_adapter_that_was_changed_is_refused_and_the_engine_lives(
 def test_an_adapter_that_is_no_lora_is_refused_and_the_engine_lives(
     vllm: RunningEngine, adapter: str
 ) -> None:
-    folder = claim_name(vllm.adapters, "model-v3")
+    folder = claim_name(vllm.adapters, "model-v13")
     (folder / "adapter_config.json").write_text("{}")
-    publish(folder, blank_manifest("model-v3", str(vllm.model)))
-    assert ask(vllm.url, "model-v3").status_code == 400
+    publish(folder, blank_manifest("model-v13", str(vllm.model)))
+    assert ask(vllm.url, "model-v13").status_code == 400
     assert ask(vllm.url, adapter).status_code == 200
 
 

@@ -61,6 +61,7 @@ class Place:
 def place(
     request: pytest.FixtureRequest,
     vllm: RunningEngine,
+    adapter: str,
     tiny_model: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
@@ -69,10 +70,9 @@ def place(
     with ExitStack() as until_the_end:
         enter = until_the_end.enter_context
         log = enter(closing(open_log(settings.log)))
-        log.append("split", SPLIT_KEY, encode(split(1, "model-v1")))
-        for number, name in enumerate(("model-v1", "model-v2"), start=1):
-            if not (vllm.adapters / name).exists():
-                make_adapter(vllm.model, vllm.adapters, name, seed=number)
+        log.append("split", SPLIT_KEY, encode(split(1, adapter)))
+        if not (vllm.adapters / "model-v2").exists():
+            make_adapter(vllm.model, vllm.adapters, "model-v2", seed=2)
         if request.param == "before":
             url = enter(served(gateway_app(settings, until_the_end)))
         else:

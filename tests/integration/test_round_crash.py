@@ -4,6 +4,7 @@ Twelve seconds of each start are Python's imports, where a kill tells nothing: t
 killed are forks of one process that has torch loaded. The last is a process of its own.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -29,7 +30,7 @@ SEED = 7
 EXAMPLES = 96
 # Loaded once: what a round needs, the model's own modules too. One thread, so that it can fork.
 WARM = """
-import os, runpy, sys
+import json, os, runpy, sys
 import torch
 torch.set_num_threads(1)
 from tests.trainer.tiny import PLAN
@@ -41,6 +42,7 @@ for line in sys.stdin:
     child = os.fork()
     if not child:
         os.dup2(2, 1)  # its last line is not the parent's
+        os.environ.update(json.loads(line))
         sys.argv = ["trainer", "--once"]
         runpy.run_module("trainer", run_name="__main__", alter_sys=True)
     print(child, flush=True)
@@ -57,11 +59,11 @@ def kill(child: int) -> None:
 @dataclass
 class Trainer:
     process: subprocess.Popen[str]
-    adapters: Path
+    home: Path
 
-    def once(self, dies_after: float | None = None) -> int:
+    def once(self, store: str, dies_after: float | None = None) -> int:
         """The exit code; of one that was killed in time, -9."""
-        child = int(self._ask("start"))
+        child = int(self._ask(json.dumps(settings(self.home, store))))
         timer = Timer(dies_after or 0, kill, (child,))
         if dies_after is not None:
             timer.start()
@@ -90,8 +92,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def environment(home: Path, store: str) -> dict[str, str]:
-    settings = {
+def settings(home: Path, store: str) -> dict[str, str]:
+    said = {
         "LOG": f"sqlite:///{home}/log.db",
         "MODEL": str(home / "base"),
         "NAME": "tiny",
@@ -100,24 +102,23 @@ def environment(home: Path, store: str) -> dict[str, str]:
         "TRAINER_STATE": str(home / f"{store}-state"),
         "TRAINER_PLAN": str(home / "plan.json"),
     }
-    return {**os.environ, **{f"THUMBWHEEL_{name}": value for name, value in settings.items()}}
+    return {f"THUMBWHEEL_{name}": value for name, value in said.items()}
 
 
 @contextmanager
-def trainer(home: Path, store: str) -> Iterator[Trainer]:
-    with (home / f"{store}.out").open("w") as out:
+def trainer(home: Path) -> Iterator[Trainer]:
+    with (home / "out").open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-c", WARM, str(home / "base")],
             cwd=ROOT,
-            env=environment(home, store),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=out,
             text=True,
         )
-        started = Trainer(process, home / store)
+        started = Trainer(process, home)
         try:
-            assert started._line() == "ready\n", (home / f"{store}.out").read_text()
+            assert started._line() == "ready\n", (home / "out").read_text()
             yield started
         finally:
             process.kill()
@@ -131,21 +132,22 @@ def seen(store: Path) -> list[str]:
 
 
 def test_killed_twenty_times_it_ends_as_if_never_disturbed(home: Path) -> None:
-    with trainer(home, "calm") as calm:
-        began = time.monotonic()
-        assert calm.once() == 0
-        seconds = time.monotonic() - began
-        expected = verify(calm.adapters, "tiny-v1").files
     random, codes = Random(SEED), list[int]()
-    with trainer(home, "killed") as killed:
+    with trainer(home) as started:
+        began = time.monotonic()
+        assert started.once("calm") == 0
+        seconds = time.monotonic() - began
+        expected = verify(home / "calm", "tiny-v1").files
         while codes.count(-signal.SIGKILL) < KILLS:
-            codes.append(killed.once(dies_after=random.uniform(0, seconds)))
-            assert codes[-1] in (0, -signal.SIGKILL), (home / "killed.out").read_text()
-            assert len(seen(killed.adapters)) >= codes.count(0)
-    said = (home / "killed.out").read_text()
+            codes.append(started.once("killed", dies_after=random.uniform(0, seconds)))
+            assert codes[-1] in (0, -signal.SIGKILL), (home / "out").read_text()
+            assert len(seen(home / "killed")) >= codes.count(0)
+    said = (home / "out").read_text()
     assert said.count("goes on with a round that died, after epoch") > KILLS / 4
     ended = subprocess.run(
-        [sys.executable, "-m", "trainer", "--once"], cwd=ROOT, env=environment(home, "killed")
+        [sys.executable, "-m", "trainer", "--once"],
+        cwd=ROOT,
+        env={**os.environ, **settings(home, "killed")},
     )
     assert ended.returncode == 0
     for name in seen(home / "killed"):

@@ -33,7 +33,7 @@ def test_a_hundred_changes_and_twenty_new_adapters_harm_no_stream(tmp_path: Path
     assert set(done.revisions) == set(range(1, 102))
 
 
-ADAPTERS = [f"model-v{number}" for number in range(1, 7)]
+ADAPTERS = ["model-v1", *(f"model-v{number}" for number in range(32, 37))]
 REQUESTS = 300
 QUESTIONS = ["Who are you?", "Say hello", "How are you?", "there"]
 TOKENS = 16
@@ -46,14 +46,14 @@ class Asked:
 
 
 def test_real_adapters_published_under_load_each_say_what_they_say_alone(
-    tmp_path: Path, vllm: RunningEngine
+    tmp_path: Path, vllm: RunningEngine, adapter: str
 ) -> None:
     with (
         gateway(tmp_path, vllm.url) as placed,
         closing(open_log(placed.log)) as log,
         ThreadPoolExecutor(6) as readers,
     ):
-        make_adapter(vllm.model, vllm.adapters, ADAPTERS[0], seed=1)
+        assert ADAPTERS[0] == adapter
         asked = []
         for number, (old, new) in enumerate(pairwise(ADAPTERS), start=1):
             share = REQUESTS // (len(ADAPTERS) - 1)

@@ -67,6 +67,7 @@ WRONG = [
     ("SERVING_ENGINE_CONNECTIONS", "0", "serving_engine_connections: Input should be greater"),
     ("SERVING_MAX_PROMPT_CHARS", "0", "serving_max_prompt_chars: Input should be greater than 0"),
     ("SERVING_ANSWER_SECONDS", "0", "serving_answer_seconds: Input should be greater than 0"),
+    ("SERVING_REQUEST_SECONDS", "0", "serving_request_seconds: Input should be greater than 0"),
     ("SERVING_SILENCE_SECONDS", "0", "serving_silence_seconds: Input should be greater than 0"),
     ("SECRET", "fiddle", "secret: Value should have at least 8 characters"),
     ("SERVING_DRAIN_SECONDS", "-1", "serving_drain_seconds: Input should be greater than or"),

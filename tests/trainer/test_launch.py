@@ -1,4 +1,8 @@
-"""Rounds in several real processes on this machine's CPU, told by gloo."""
+"""Rounds in several real processes on this machine's CPU, told by gloo.
+
+A process that is started anew loads torch, for ten seconds: that is done once. All others are forks
+of one process that has it.
+"""
 
 import os
 import signal
@@ -9,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import active_children, parent_process, set_forkserver_preload
 from pathlib import Path
 
 import pytest
@@ -21,16 +25,16 @@ from tests.trainer.tiny import PLAN, quiet, rated_by_base
 from trainer.adapters import read_lineage, verify
 from trainer.course import Places
 from trainer.endings import RoundFailed
-from trainer.launch import in_processes, start
+from trainer.launch import in_processes, one_round, start
 from trainer.lock import RoundRunning, only_one
 from trainer.lora_files import WEIGHTS
 from trainer.plan import Plan
 from trainer.ranks import Ranks
 from trainer.run import Round, run_round
 from trainer.settings import Place
-from trainer.watched import Tell, Watch, unheard
+from trainer.watched import UNWATCHED, Tell, Watch, unheard
 
-pytestmark = pytest.mark.integration  # each process loads torch: ten seconds a round
+pytestmark = pytest.mark.integration
 
 WAYS = {
     "two processes": {"processes": 2},
@@ -58,19 +62,42 @@ def alone(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Places:
     return places
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    set_forkserver_preload(["trainer.launch", "tests.trainer.tiny"])
+
+
+forked = partial(in_processes, method="forkserver")
+
+
 def beside(places: Places, home: Path) -> Places:
     return replace(places, adapters=home / "adapters", state=home / "state")
 
 
-@pytest.mark.parametrize("changes", WAYS.values(), ids=WAYS)
+def anew(places: Places, plan: Plan, watch: Watch) -> Round:
+    return start(places, BASE, plan, watch)
+
+
+def as_forks(places: Places, plan: Plan, watch: Watch) -> Round:
+    return forked(plan.processes, partial(one_round, places, BASE, plan), watch)
+
+
+@pytest.mark.parametrize(
+    ("changes", "started"),
+    list(zip(WAYS.values(), (anew, as_forks, as_forks), strict=True)),
+    ids=WAYS,
+)
 def test_several_processes_learn_what_one_does(
-    alone: Places, changes: dict[str, object], tmp_path: Path
+    alone: Places,
+    changes: dict[str, object],
+    started: Callable[[Places, Plan, Watch], Round],
+    tmp_path: Path,
 ) -> None:
     places = beside(alone, tmp_path)
     told = list[tuple[str, int, int]]()
     noted = list[Mapping[str, float]]()
     watch = Watch(lambda *step: told.append(step), noted.append)
-    ended = start(places, BASE, plan(**changes), watch)
+    ended = started(places, plan(**changes), watch)
     one, many = verify(alone.adapters, "tiny-v1"), verify(places.adapters, "tiny-v1")
     assert ended.manifest == many
     assert told[-1] == ("gates", 1, 1)
@@ -92,7 +119,7 @@ def test_several_processes_draw_score_and_learn_as_one(alone: Places, tmp_path: 
     places = beside(alone, tmp_path)
     fields = PLAN.model_dump(exclude={"beta", "sft_weight", "kl_weight"})
     online = {"method": "ppo", "online_prompts": 8, "processes": 2, "shard": True}
-    ended = start(places, BASE, Plan.model_validate(fields | online), Watch(quiet))
+    ended = as_forks(places, Plan.model_validate(fields | online), Watch(quiet))
     assert ended.manifest is not None, ended.why
     curves = ended.manifest.curves
     # Each epoch's first step is taken where it drew: no ratio is beyond the clip yet, with anybody.
@@ -104,6 +131,7 @@ def test_several_processes_draw_score_and_learn_as_one(alone: Places, tmp_path: 
 
 def dies(_: Watch, ranks: Ranks, places: Places, how: str) -> Round:
     """The second process stops in the middle of an epoch."""
+    torch.set_num_threads(1)
     steps = 0
 
     def tell(step: str, done: int, of: int) -> None:
@@ -132,8 +160,8 @@ def test_where_one_process_ends_all_end_with_its_reason_and_nothing_is_published
     places = beside(alone, tmp_path)
     began = time.monotonic()
     with pytest.raises(RoundFailed, match=told):
-        in_processes(2, partial(dies, places=places, how=how))
-    assert time.monotonic() - began < 300  # most of it is two processes that load torch
+        forked(2, partial(dies, places=places, how=how))
+    assert time.monotonic() - began < 300
     assert not places.adapters.exists()
     with only_one(places.state):
         """Its lock is free."""
@@ -155,7 +183,7 @@ def fails_first_and_ends_last(_: Watch, ranks: Ranks) -> None:
 
 def test_the_reason_is_of_the_process_that_failed_first_not_of_the_one_that_ended_first() -> None:
     with pytest.raises(RuntimeError, match="Unsendable: 8 MB; 5 are free"):
-        in_processes(2, fails_first_and_ends_last)
+        forked(2, fails_first_and_ends_last)
 
 
 def waits(watch: Watch, ranks: Ranks, state: Path, then: Callable[[], None]) -> None:
@@ -173,7 +201,9 @@ def nothing() -> None:
 
 
 def end_the_parent() -> None:
-    os.kill(os.getppid(), signal.SIGTERM)
+    parent = parent_process()
+    assert parent is not None and parent.pid is not None
+    os.kill(parent.pid, signal.SIGTERM)
 
 
 def full(*_: object) -> None:
@@ -201,7 +231,7 @@ def test_where_who_started_them_stops_no_process_lives_on(
     tell: Tell, then: Callable[[], None], why: AbstractContextManager[object], tmp_path: Path
 ) -> None:
     with why:
-        in_processes(2, partial(waits, state=tmp_path, then=then), Watch(tell, unheard))
+        forked(2, partial(waits, state=tmp_path, then=then), Watch(tell, unheard))
     assert active_children() == []
     with only_one(tmp_path):
         """Its lock is free."""
@@ -210,7 +240,7 @@ def test_where_who_started_them_stops_no_process_lives_on(
 def test_what_the_first_fails_of_all_fail_of(alone: Places, tmp_path: Path) -> None:
     places = beside(alone, tmp_path)
     with only_one(places.state), pytest.raises(RoundRunning, match="another trainer holds"):
-        start(places, BASE, plan(processes=2))
+        as_forks(places, plan(processes=2), UNWATCHED)
 
 
 def test_torchrun_and_the_plan_must_agree_on_how_many_there_are(places: Places) -> None:
