@@ -33,8 +33,7 @@ def _told(one: Manifest, made: Mapping[str, Manifest]) -> Iterator[str]:
     yield _or_unknown(kl.get("parent"), lambda nats: f"{sqrt(max(nats, 0)):.2f}")
     yield _or_unknown(scores.get("reward_gain"), "{:+.2f}".format)
     yield _or_unknown(_per_root_nat(one), "{:+.2f}".format)
-    earlier = list(filter(None, map(_per_root_nat, ancestors(one, made))))
-    yield _or_unknown(fmean(earlier) if earlier else None, "{:+.2f}".format)
+    yield _or_unknown(_before(one, made), "{:+.2f}".format)
     yield _or_unknown(scores.get("second_opinion_gain"), "{:+.2f}".format)
     yield _or_unknown(_change(one, "beyond_reach"), "{:+.1%}".format)
     yield _or_unknown(scores.get("held_out_accuracy"), "{:.0%}".format)
@@ -59,9 +58,15 @@ def _per_root_nat(one: Manifest) -> float | None:
     return one.scores.get("reward_gain_per_root_nat")
 
 
+def _before(one: Manifest, made: Mapping[str, Manifest]) -> float | None:
+    """The mean of its line: later rounds have less to gain, so this is told and no gate."""
+    earlier = [gain for each in ancestors(one, made) if (gain := _per_root_nat(each)) is not None]
+    return fmean(earlier) if earlier else None
+
+
 def _change(one: Manifest, name: str) -> float | None:
-    both = one.scores.get(name), one.scores.get(f"{name}_parent")
-    return None if None in both else both[0] - both[1]  # type: ignore[operator]
+    own, parents = one.scores.get(name), one.scores.get(f"{name}_parent")
+    return None if own is None or parents is None else own - parents
 
 
 def _times_parents(one: Manifest, name: str) -> float | None:
