@@ -163,8 +163,9 @@ class Plan(BaseModel):
     unpaid_kl: NotNegative = 0.5  # nats an answer to the parent, before its reward must have risen
     # Of the mean trust of fresh answers: 1 within the reach of what users rated.
     max_trust_drop: Share = 0.1
-    # Another judge of the same verdicts is asked too; false does without.
-    second_opinion: bool = True
+    # Of what the reward gained, another judge of the same verdicts must find so much, each in
+    # deviations of the parent's answers. None does without.
+    min_seconded: Share | None = 0.5
 
     # Golden prompts: a file (docs/formats.md) from where the trainer runs; None asks nothing.
     golden: Annotated[str, Field(min_length=1)] | None = None

@@ -47,7 +47,12 @@ EVERYTHING = replace(
         trust_drop=Estimate(value=0.01, stderr=0.01, n=96),
         candidate=Trusted(mean=0.97, beyond=0.1),
         parent=Trusted(mean=0.98, beyond=0.05),
-        second=Second(Estimate(value=0.4, stderr=0.1, n=96), order=0.9),
+        second=Second(
+            gain=Estimate(value=0.4, stderr=0.1, n=96),
+            share=0.8,
+            lead=Estimate(value=0.3, stderr=0.1, n=96),
+            order=0.9,
+        ),
     ),
     golden=GoldenMeasured(
         [
