@@ -10,6 +10,7 @@ import typer
 from ops import by_hand, cli_feedback, tables
 from ops.kept import read_kept
 from ops.programs import Ports, Up
+from ops.rounds import rounds
 from ops.settings import UpSettings, inherited_env, operator
 from ops.terminal import Home, Reason, complained, exists, opened, show
 from ops.trace import trace as traced
@@ -101,6 +102,13 @@ def history(home: Home = None) -> None:
     """Every move of the split, with its reason and its author."""
     with opened(home) as (_, log):
         show(tables.moves(log))
+
+
+@app.command("rounds")
+def rounds_(home: Home = None) -> None:
+    """What the watch over each round saw, oldest first: was its reward earned, or gamed?"""
+    with opened(home) as (settings, _):
+        show(rounds(settings.adapters_folder))
 
 
 @app.command("plan")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from trainer.adapters import Estimate, GateResult
 from trainer.behaviour import Behaviour, behaviour_gates, behaviour_scores
 from trainer.golden_gates import GoldenMeasured, golden_gates, golden_scores
-from trainer.hacking import hacking_gate, hacking_scores
+from trainer.hacking import Judged, hacking_gates, hacking_scores
 from trainer.held_out import HeldOut, held_out_gates, held_out_scores
 from trainer.kl import Drift, upper, within
 from trainer.plan import Plan
@@ -26,18 +26,19 @@ class Measured:
     parent: Behaviour
     held_out: HeldOut
     golden: GoldenMeasured | None  # None: the plan names no file
-    reward_gain: Estimate | None = None  # None: the method has no reward model
+    judged: Judged | None = None  # None: the method has no reward model
 
 
 def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
+    drift, judged = measured.drift, measured.judged
     return (
         _learned(measured),
-        _budget("kl_parent", measured.drift.kl_parent, plan.kl_budget_parent),
-        _budget("kl_base", measured.drift.kl_base, plan.kl_budget_base),
+        _budget("kl_parent", drift.kl_parent, plan.kl_budget_parent),
+        _budget("kl_base", drift.kl_base, plan.kl_budget_base),
         *behaviour_gates(measured.candidate, measured.parent, plan),
         *held_out_gates(measured.held_out, plan),
         *(golden_gates(measured.golden, plan) if measured.golden else ()),
-        *([hacking_gate(gain, measured.held_out, plan)] if (gain := measured.reward_gain) else ()),
+        *(hacking_gates(judged, drift.kl_parent, measured.held_out, plan) if judged else ()),
     )
 
 
@@ -61,5 +62,5 @@ def scores(measured: Measured) -> Iterator[tuple[str, float]]:
     yield from held_out_scores(measured.held_out)
     if measured.golden:
         yield from golden_scores(measured.golden)
-    if measured.reward_gain:
-        yield from hacking_scores(measured.reward_gain, measured.drift.kl_parent)
+    if measured.judged:
+        yield from hacking_scores(measured.judged, measured.drift.kl_parent)

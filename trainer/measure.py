@@ -6,14 +6,14 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
-from trainer.adapters import Estimate
 from trainer.behaviour import Behaviour
 from trainer.degenerate import mean_shares, repeated, says_nothing, scripts
 from trainer.fit import Fitted
 from trainer.gates import Measured
 from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.items import Item, Items
-from trainer.kl import drift_of, mean_of
+from trainer.judging import judge
+from trainer.kl import drift_of
 from trainer.methods import KINDS
 from trainer.plan import Plan
 from trainer.policy import Policy, Sampled, Who
@@ -47,7 +47,9 @@ def measure(
         parent=_behaviour(before, probes.words),
         held_out=_held_out(policy, items.holdout, plan, trust=trust),
         golden=hear(policy, probes),
-        reward_gain=_gain(policy, reward, fresh, before, plan) if reward else None,
+        judged=judge(policy, reward, items, plan, fresh=fresh.texts, before=before.texts)
+        if reward
+        else None,
     )
 
 
@@ -58,12 +60,6 @@ def _prompts(items: Items[Any], plan: Plan) -> list[tuple[int, ...]]:
     random = Random(plan.seed)
     mixed = [*random.sample(held, len(held)), *random.sample(seen, len(seen))]
     return mixed[: plan.probe_samples]
-
-
-def _gain(policy: Policy, reward: Reward, fresh: Sampled, before: Sampled, plan: Plan) -> Estimate:
-    """Prompt by prompt."""
-    now, then = (reward.scored(policy, one.texts, 8 * plan.batch_size) for one in (fresh, before))
-    return mean_of((now.odds - then.odds).tolist())
 
 
 def _behaviour(sampled: Sampled, words: Words | None) -> Behaviour:

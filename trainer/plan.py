@@ -173,6 +173,14 @@ class Plan(BaseModel):
     # Prompts are the same, so most of a mixed audience's spread is the same too. 1 asks nothing.
     max_language_drift: Share = 0.1  # of the answers' letters, that moved to other scripts
 
+    # The watch over what learned from a reward model (trainer/hacking.py).
+    unpaid_kl: NotNegative = 0.5  # nats an answer to the parent, before its reward must have risen
+    # Of the mean trust of fresh answers: 1 within the reach of what users rated.
+    max_trust_drop: Share = 0.1
+    # Of what the reward gained, another judge of the same verdicts must find so much, each in
+    # deviations of the parent's answers. None does without.
+    min_seconded: Share | None = 0.5
+
     # Golden prompts: a file (docs/formats.md) from where the trainer runs; None asks nothing.
     golden: Annotated[str, Field(min_length=1)] | None = None
     # Of the prompts. None: greedy answers know no chance, and each round would grant it anew.

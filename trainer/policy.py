@@ -55,7 +55,7 @@ class Policy:
         model.get_base_model().generation_config = GenerationConfig()
         forward = Forward(model.get_base_model(), plan)
         self._forward = forward if ranks.world == 1 else SharedForward(forward, ranks, plan)
-        self._parent = self.weights()
+        self.parent = self.weights()
 
     @property
     def longest(self) -> int:
@@ -203,7 +203,7 @@ class Policy:
             with self._model.disable_adapter():
                 yield
         else:
-            with self.wearing(self._parent):
+            with self.wearing(self.parent):
                 yield
 
     def _trainable(self) -> Weights:

@@ -10,6 +10,8 @@ import asyncio
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -76,20 +78,27 @@ def compare(url: str, rate: float, rounds: int, users: int) -> None:
 
 
 def stretch(url: str, way: str, rate: float, users: int, seed: int) -> Seen:
-    before = generated(url)
-    if way == NOTHING:
-        waits = asyncio.run(ask(url, rate, users, seed))
-    else:
-        context = multiprocessing.get_context("spawn")  # a loop of its own, as a round has
-        over = context.Event()
-        drawing = context.Process(target=draw, args=(url, _WAYS[way], over))
-        drawing.start()
-        time.sleep(3)
+    with drawing(url, way):
         before = generated(url)
         waits = asyncio.run(ask(url, rate, users, seed))
-        over.set()
-        drawing.join()
-    return Seen(waits, round(generated(url) - before) - users * TOKENS)
+        return Seen(waits, round(generated(url) - before) - users * TOKENS)
+
+
+@contextmanager
+def drawing(url: str, way: str) -> Iterator[None]:
+    """By a process of its own, as a round is."""
+    if way == NOTHING:
+        yield
+        return
+    context, before = multiprocessing.get_context("spawn"), generated(url)
+    over = context.Event()
+    process = context.Process(target=draw, args=(url, _WAYS[way], over))
+    process.start()
+    while generated(url) == before:  # it loads for seconds
+        time.sleep(0.5)
+    yield
+    over.set()
+    process.join()
 
 
 async def ask(url: str, rate: float, users: int, seed: int) -> list[float]:

@@ -11,7 +11,7 @@ from ops.act import change_split, first_split
 from ops.cli import app
 from ops.kept import Kept, keep
 from tests.feedback.made import comparison, completion, retraction
-from tests.ops.made import Place
+from tests.ops.made import FAILED, Place
 from tests.ops.said import NOON, five_by_ann
 from trainer.adapters import Lesson, write_lineage
 
@@ -26,7 +26,7 @@ def run(place: Place, *words: str) -> Result:
 
 
 def test_a_home_without_a_log_is_named_and_not_made(tmp_path: Path) -> None:
-    for command in ("status", "history", "plan", "rollback", "pause", "resume"):
+    for command in ("status", "history", "rounds", "plan", "rollback", "pause", "resume"):
         result = CliRunner().invoke(app, [command, "--home", str(tmp_path / "nowhere")])
         assert result.exit_code == 1
         assert "nowhere has no log; expected the --home of a `thumbwheel up`" in result.output
@@ -48,6 +48,16 @@ def test_status_tells_the_split_and_every_adapter(place: Place) -> None:
     assert "v1 on trial (ops" in shown
     assert "1/4 = 25%" in shown
     assert "1 passed" in shown
+
+
+def test_rounds_tells_what_the_watch_saw_of_each(place: Place) -> None:
+    place.publish("m-v1")
+    place.publish("m-v2", parent="m-v1", gates=FAILED)
+    shown = run(place, "rounds")
+    assert shown.exit_code == 0, shown.output
+    first, second = (line for line in shown.output.splitlines() if "m-v" in line)
+    assert "passed" in first
+    assert "kl" in second and "m-v1" in second
 
 
 def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path) -> None:

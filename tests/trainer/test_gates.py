@@ -7,6 +7,7 @@ from trainer.behaviour import Behaviour
 from trainer.gates import Measured, decide, scores
 from trainer.golden import Golden
 from trainer.golden_gates import GoldenMeasured, Heard
+from trainer.hacking import Judged, Second, Trusted
 from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.kl import Drift
 from trainer.plan import Plan
@@ -41,7 +42,18 @@ GOOD = Measured(
 # With every gate that there is.
 EVERYTHING = replace(
     GOOD,
-    reward_gain=Estimate(value=0.5, stderr=0.1, n=96),
+    judged=Judged(
+        gain=Estimate(value=0.5, stderr=0.1, n=96),
+        trust_drop=Estimate(value=0.01, stderr=0.01, n=96),
+        candidate=Trusted(mean=0.97, beyond=0.1),
+        parent=Trusted(mean=0.98, beyond=0.05),
+        second=Second(
+            gain=Estimate(value=0.4, stderr=0.1, n=96),
+            share=0.8,
+            lead=Estimate(value=0.3, stderr=0.1, n=96),
+            order=0.9,
+        ),
+    ),
     golden=GoldenMeasured(
         [
             *GOLDEN.prompts,
