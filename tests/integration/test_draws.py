@@ -102,9 +102,9 @@ def test_what_the_engine_draws_is_the_policys_own_as_it_is_by_then(
 def test_an_engine_that_reads_another_store_is_told_from_one_that_is_busy(
     vllm: RunningEngine, places: Places, tmp_path: Path
 ) -> None:
-    elsewhere = replace(places, adapters=tmp_path / "other")
+    elsewhere = replace(places, adapters=tmp_path / "other", series="elsewhere")
     ask = by_engines(engines(vllm.url), elsewhere, ALONE)
-    with pytest.raises(RoundFailed, match=r"generate is 404: .*drawn-draft-.* does not exist"):
+    with pytest.raises(RoundFailed, match=r"generate is 404: .*elsewhere-draft-.* does not exist"):
         ask(load_policy(places.base, None, PLAN), PROMPTS, 0)
 
 

@@ -33,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     disable_progress_bar()
     for mix, verdicts, method in product(asked.mixes, asked.verdicts, asked.methods):
-        plans = [fit_for(plan, method, verdicts, seed) for seed in asked.seeds]
+        plans = [fit_for(plan, method, verdicts, seed, asked.longer) for seed in asked.seeds]
         size = (verdicts, asked.rounds, asked.prompts)
         tasks = [
             Task(mix, seed, method, *size, plan)
@@ -42,10 +42,11 @@ def main() -> None:
         show(tasks, [done(task, asked.folder) for task in tasks])
 
 
-def fit_for(plan: Plan, method: str, verdicts: int, seed: int) -> Plan:
+def fit_for(plan: Plan, method: str, verdicts: int, seed: int, longer: int) -> Plan:
     """Of 100 thumbs ten are held out: too few of each kind for a gate."""
     few = {"min_rows": verdicts // 2, "min_holdout": 0} if verdicts < 200 else {}
-    return Plan.model_validate(plan.model_dump() | few | METHODS[method].change | {"seed": seed})
+    told = plan.model_dump() | few | METHODS[method].change | {"seed": seed}
+    return Plan.model_validate(told | {"epochs": longer * told["epochs"]})
 
 
 def done(task: Task, folder: Path) -> list[Lap]:
@@ -123,6 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--mixes", nargs="+", choices=MIXES, default=["even"])
     parser.add_argument("--plan", type=Path, default=RECIPE, help=f"as the demo's, {PLAN}")
     parser.add_argument("--change", default="{}", help="JSON: what differs from the plan")
+    parser.add_argument("--longer", type=int, default=1, help="times the epochs: at equal time")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path(".bench"))
     return parser.parse_args()
