@@ -17,6 +17,7 @@ _ENGINE_SECONDS = 900  # a big model on a GPU is read and compiled for minutes
 _CPU_ENGINE = ("--dtype", "float32", "--enforce-eager", "--max-model-len", "512")
 # The cache in GB; and no compiling: first answers would wait for a C++ compiler, or fail.
 _CPU_ENGINE_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
+_FOR_TRAINER = ("THUMBWHEEL_TRAINER_JUDGE_KEY",)
 # For rounds that let it draw answers: tokens in and out, after users, and how busy it is.
 _DRAWS = ("--enable-scale-out", "--scheduling-policy", "priority", "--enable-server-load-tracking")
 _GPU_ENGINE = ("--dtype", "auto", "--gpu-memory-utilization", "0.6")  # the trainer takes its part
@@ -62,6 +63,7 @@ def programs(
     """In the order in which they start."""
     env = {**inherited, **settings(up), **up.env}
     env.pop("THUMBWHEEL_SECRET", None)  # for serving alone
+    judge = {name: env.pop(name) for name in _FOR_TRAINER if name in env}
     ports = up.ports
     return (
         Program("blank", _room("trainer", "--blank"), env, None, ready_timeout_seconds=300),
@@ -78,7 +80,7 @@ def programs(
         Program(
             "trainer",
             _room("trainer"),
-            env,
+            env | judge,
             _metrics(ports.trainer_metrics),
             nice=10,  # users do not wait for a round
             ready_timeout_seconds=300,

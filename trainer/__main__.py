@@ -20,7 +20,7 @@ from trainer.adapters import AdapterError
 from trainer.attempt import attempt
 from trainer.blank import base_files, publish_blank
 from trainer.due import Rules
-from trainer.endings import CODES_TOLD, EXIT_CODES, FAILED, NOT_DUE, RoundFailed
+from trainer.endings import CODES_TOLD, EXIT_CODES, FAILED, NOT_DUE, NobodyAnswers, RoundFailed
 from trainer.golden import BadGolden, read_golden
 from trainer.guide import BadGuide, read_guide, require_judge
 from trainer.lock import RoundRunning
@@ -212,7 +212,7 @@ def turn(settings: Settings, plan: Plan, loop: Loop, record: Record) -> bool:
 def _makes_one(start: Start, settings: Settings, plan: Plan, loop: Loop) -> bool:
     try:
         made = attempt(start.parent, settings, plan).adapter is not None
-    except RoundRunning:
+    except (RoundRunning, NobodyAnswers):  # of the same lessons one may be made soon
         raise
     except Exception:
         loop.made_nothing(datetime.now(UTC))

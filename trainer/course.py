@@ -14,9 +14,8 @@ from trainer.adapters import verify
 from trainer.items import Items
 from trainer.kinds import ways
 from trainer.plan import Plan
-from trainer.settings import JudgeAt
+from trainer.settings import Engines, JudgeAt
 from trainer.sides import Tokenize
-from trainer.spare import Engines
 
 
 @dataclass(frozen=True)

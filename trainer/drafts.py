@@ -20,7 +20,7 @@ _KEPT = 2  # an engine may still read the one before
 def put_draft(places: Places, save: Callable[[Path], None]) -> str:
     """Its name. `save` writes an adapter's files into a folder."""
     store = places.adapters / DRAFTS
-    made = store / ".made"
+    made = store / f".{places.series}"
     shutil.rmtree(made, ignore_errors=True)  # of a round that died
     made.mkdir(parents=True)
     save(made)
@@ -31,12 +31,19 @@ def put_draft(places: Places, save: Callable[[Path], None]) -> str:
         shutil.rmtree(folder, ignore_errors=True)  # a crash left it without
         os.replace(made, folder)
         publish(folder, blank_manifest(name, places.base))
-    _leave_only(store, name)
+    shutil.rmtree(made, ignore_errors=True)  # where it was there before
+    folder.touch()
+    for old in _by_age(places)[:-_KEPT]:
+        shutil.rmtree(old)
     return name
 
 
-def _leave_only(store: Path, newest: str) -> None:
-    (store / newest).touch()  # also where it was there before
-    found = sorted(store.glob(f"*/{MANIFEST}"), key=lambda path: path.parent.stat().st_mtime_ns)
-    for manifest in found[:-_KEPT]:
-        shutil.rmtree(manifest.parent)
+def clear_drafts(places: Places) -> None:
+    """Of this series: another may have a round of its own."""
+    for folder in _by_age(places):
+        shutil.rmtree(folder)
+
+
+def _by_age(places: Places) -> list[Path]:
+    found = (places.adapters / DRAFTS).glob(f"{places.series}-draft-*")
+    return sorted(found, key=lambda path: path.stat().st_mtime_ns)

@@ -27,8 +27,10 @@ class RoundFailed(Exception):
     """Nothing can be published; the message says why."""
 
 
-class EnginesAway(RoundFailed):
-    """Nobody draws answers now. What was learned before is kept: the next round goes on from it."""
+class NobodyAnswers(RoundFailed):
+    """An engine that is to draw answers, or a judge, is away. What was learned before is kept: the
+    next round goes on from it.
+    """
 
 
 class NothingToLearn(RoundFailed):

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from feedback.events import first_complaint
 from trainer.endings import RoundFailed
+from trainer.settings import Engines
 
+_TIMES = httpx.Timeout(10.0, read=120.0)  # while an engine loads a draft it says nothing
 AFTER_USERS = 100  # vLLM's priority: users' requests have 0, and the lower comes first
 
 
@@ -40,6 +42,17 @@ class Wanted(NamedTuple):
     seed: int
     most: int  # tokens
     ends: list[int]
+
+
+@asynccontextmanager
+async def opened(engines: Engines) -> AsyncIterator[list["Engine"]]:
+    headers = {"authorization": f"Bearer {engines.key.get_secret_value()}"} if engines.key else {}
+    limits = httpx.Limits(max_connections=None)
+    # A proxy of the environment is for the world outside.
+    async with httpx.AsyncClient(
+        headers=headers, timeout=_TIMES, limits=limits, trust_env=False
+    ) as client:
+        yield [Engine(url, client) for url in engines.urls]
 
 
 class Engine:

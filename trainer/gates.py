@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from trainer.adapters import Estimate, GateResult
 from trainer.behaviour import Behaviour, behaviour_gates, behaviour_scores
 from trainer.golden_gates import GoldenMeasured, golden_gates, golden_scores
-from trainer.hacking import Judged, hacking_gates, hacking_scores
+from trainer.hacking import Weighed, hacking_gates, hacking_scores
 from trainer.held_out import HeldOut, held_out_gates, held_out_scores
 from trainer.kl import Drift, upper, within
 from trainer.plan import Plan
@@ -26,11 +26,11 @@ class Measured:
     parent: Behaviour
     held_out: HeldOut
     golden: GoldenMeasured | None  # None: the plan names no file
-    judged: Judged | None = None  # None: the method has no reward model
+    weighed: Weighed | None = None  # None: the method has no reward model
 
 
 def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
-    drift, judged = measured.drift, measured.judged
+    drift, weighed = measured.drift, measured.weighed
     return (
         _learned(measured),
         _budget("kl_parent", drift.kl_parent, plan.kl_budget_parent),
@@ -38,7 +38,7 @@ def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
         *behaviour_gates(measured.candidate, measured.parent, plan),
         *held_out_gates(measured.held_out, plan),
         *(golden_gates(measured.golden, plan) if measured.golden else ()),
-        *(hacking_gates(judged, drift.kl_parent, measured.held_out, plan) if judged else ()),
+        *(hacking_gates(weighed, drift.kl_parent, measured.held_out, plan) if weighed else ()),
     )
 
 
@@ -62,5 +62,5 @@ def scores(measured: Measured) -> Iterator[tuple[str, float]]:
     yield from held_out_scores(measured.held_out)
     if measured.golden:
         yield from golden_scores(measured.golden)
-    if measured.judged:
-        yield from hacking_scores(measured.judged, measured.drift.kl_parent)
+    if measured.weighed:
+        yield from hacking_scores(measured.weighed, measured.drift.kl_parent)

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from trainer.endings import RoundFailed
+from trainer.endings import NobodyAnswers, RoundFailed
 from trainer.rubric import Message
 from trainer.settings import JudgeAt
 
@@ -16,7 +16,8 @@ from trainer.settings import JudgeAt
 _TRIES = 5
 _TIMEOUT_SECONDS = 60.0
 _LONGEST_WAIT_SECONDS = 60.0
-_FIRST_WAIT_SECONDS = 0.5  # twice as long after each try, where the judge does not say
+_FIRST_WAIT_SECONDS = 5.0  # twice as long after each try, where the judge does not say
+_LEAST_WAIT_SECONDS = 1.0
 _MOST_TOKENS = 16  # of a word
 _LATER = (408, 425, 429)
 _DECLINED = (400, 413, 422)  # this question, as a rule: it is too long, say
@@ -68,10 +69,10 @@ class Judge:
             try:
                 return await self._once(asked)
             except _Later as later:
-                wait = usual if later.seconds is None else later.seconds
+                wait = usual if later.seconds is None else max(later.seconds, _LEAST_WAIT_SECONDS)
                 if tries == _TRIES or wait > _LONGEST_WAIT_SECONDS:
                     told = f"the judge at {self._url} {later}; given up after try {tries}"
-                    raise RoundFailed(told) from later
+                    raise NobodyAnswers(told) from later
             await self._sleep(wait)
             usual *= 2
 

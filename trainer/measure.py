@@ -12,7 +12,6 @@ from trainer.fit import Fitted
 from trainer.gates import Measured
 from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.items import Item, Items
-from trainer.judging import judge
 from trainer.kl import drift_of
 from trainer.methods import KINDS
 from trainer.plan import Plan
@@ -21,6 +20,7 @@ from trainer.probes import Probes, hear
 from trainer.reference import parent_logprobs
 from trainer.reward import Reward
 from trainer.verdicts import apart
+from trainer.weighing import weigh
 from trainer.words import Words
 
 
@@ -47,7 +47,7 @@ def measure(
         parent=_behaviour(before, probes.words),
         held_out=_held_out(policy, items.holdout, plan, trust=trust),
         golden=hear(policy, probes),
-        judged=judge(policy, reward, items, plan, fresh=fresh.texts, before=before.texts)
+        weighed=weigh(policy, reward, items, plan, fresh=fresh.texts, before=before.texts)
         if reward
         else None,
     )

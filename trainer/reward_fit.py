@@ -31,9 +31,9 @@ class Learned(NamedTuple):
 
 def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned:
     """What was rated before is heard too, and an AI; what is held out calibrates and judges it."""
-    rated = [*items.train, *items.replay, *items.beside]
-    head, weights = _learned(policy, rated, plan)
-    texts = said(rated)
+    rated = [*items.train, *items.replay]
+    head, weights = _learned(policy, [*rated, *items.beside], plan)
+    texts = said(rated)  # by users: how far a reward can be trusted is measured from there
     states = states_of(policy, weights, texts, 8 * plan.batch_size)
     known = worth(head, states, texts, by_length=plan.reward_by_length)
     heard = _heard(policy, head, weights, items.holdout, plan)

@@ -19,7 +19,8 @@ from trainer.by_engines import by_engines
 from trainer.checkpoint import Checkpoint
 from trainer.course import Course
 from trainer.course import Places as Places
-from trainer.endings import EnginesAway, Outcome, RoundFailed
+from trainer.drafts import clear_drafts
+from trainer.endings import NobodyAnswers, Outcome, RoundFailed
 from trainer.fit import Fitted, Keep, fit
 from trainer.fit_trl import fit_trl
 from trainer.gates import Measured, decide, scores
@@ -87,14 +88,14 @@ def run_round(
         try:
             outcome = _train(policy, course.items, probes, ask, Watch(tell, note), start, keep)
             _check(policy)
-        except EnginesAway:
+        except NobodyAnswers:
             raise  # what was learned so far is worth going on from
         except Exception:
-            ranks.only_first(checkpoint.clear)()  # it would fail again: a kill is no exception
+            ranks.only_first(_cleared)(checkpoint, places)  # it would fail again; a kill is none
             raise
         saved = partial(_published, places, plan, course, outcome, policy)
         manifest = ranks.from_first(lambda: saved(began))
-        ranks.only_first(checkpoint.clear)()
+        ranks.only_first(_cleared)(checkpoint, places)
     return _judged(manifest)
 
 
@@ -107,6 +108,11 @@ def _published(
     draft = _manifest(folder.name, places, plan, course, outcome)
     seconds = time.monotonic() - began
     return publish(folder, draft.model_copy(update={"seconds": seconds}))
+
+
+def _cleared(checkpoint: Checkpoint, places: Places) -> None:
+    checkpoint.clear()
+    clear_drafts(places)
 
 
 def _check(policy: Policy) -> None:

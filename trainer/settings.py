@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feedback.begin import Addresses, Folder
-from trainer.spare import Engines, Pace
+from trainer.spare import Pace
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 
@@ -34,6 +34,14 @@ class JudgeAt(NamedTuple):
     url: str
     model: str
     key: SecretStr | None = None
+
+
+class Engines(NamedTuple):
+    """That draw answers, and how much of them a round may take."""
+
+    urls: tuple[str, ...]
+    key: SecretStr | None
+    pace: Pace
 
 
 class ExportSettings(BaseSettings):

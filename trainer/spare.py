@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
 
 @dataclass(frozen=True)
 class Pace:
@@ -12,17 +10,8 @@ class Pace:
     at_once: int  # answers under way in one engine
     per_second: float | None  # answers begun, in all engines together
     users: int  # as many requests of users leave room for ours
-    quiet_seconds: float  # with no more of them, before ours begin again
+    quiet_seconds: float  # seen with no more of them, before ours begin
     patience_seconds: float  # without one more token of any answer
-
-
-@dataclass(frozen=True)
-class Engines:
-    """Which draw, and how much of them a round may take."""
-
-    urls: tuple[str, ...]
-    key: SecretStr | None
-    pace: Pace
 
 
 class Spare:
@@ -30,12 +19,19 @@ class Spare:
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._busy_at = float("-inf")
+        self._quiet_since: float | None = None
         self.users = 0
 
     def saw(self, requests: int, ours: int, now: float) -> bool:
         """Whether there is room now. `requests`: all that it works on, ours among them."""
         self.users = max(requests - ours, 0)
         if self.users > self._pace.users:
-            self._busy_at = now
-        return now - self._busy_at >= self._pace.quiet_seconds
+            self._quiet_since = None
+            return False
+        # Not since it was last busy: nobody may have looked for long.
+        self._quiet_since = now if self._quiet_since is None else self._quiet_since
+        return now - self._quiet_since >= self._pace.quiet_seconds
+
+    def troubled(self) -> None:
+        """It needs a while, as after users."""
+        self._quiet_since = None

@@ -40,6 +40,7 @@ def options(tmp_path: Path) -> Up:
 
 def _started(options: Up, *, gpu: bool = False) -> dict[str, Program]:
     inherited = {"PATH": "/bin", "THUMBWHEEL_SECRET": "the user's own"}
+    inherited["THUMBWHEEL_TRAINER_JUDGE_KEY"] = "the judge's"
     made = programs(options, inherited, secret="s3cret-s3cret", gpu=gpu)
     return {program.name: program for program in made}
 
@@ -69,6 +70,17 @@ def test_all_rooms_agree_on_where_things_lie(options: Up, monkeypatch: pytest.Mo
     assert feedback_.examples == trainer_.examples == ops_.examples_folder
     assert trainer_.adapters == ops_.adapters_folder == serving.settings.PluginSettings().adapters
     assert serving_.serving_port == options.ports.serving
+
+
+def test_only_the_trainer_is_told_the_judges_key(options: Up) -> None:
+    key = "THUMBWHEEL_TRAINER_JUDGE_KEY"
+    assert [p.name for p in _started(options).values() if key in p.env] == ["trainer"]
+
+
+def test_the_engine_is_started_as_one_that_may_draw_for_rounds(options: Up) -> None:
+    argv = _started(options)["engine"].argv
+    assert {"--enable-scale-out", "--enable-server-load-tracking"} <= {*argv}
+    assert argv[argv.index("--scheduling-policy") + 1] == "priority"
 
 
 def test_only_serving_is_told_the_secret(options: Up) -> None:

@@ -12,6 +12,7 @@ from serving.finder import Finder, OversizedAdapter, WithdrawnAdapter
 from serving.store import Store, StoreAway
 from tests.serving.stores import Told, published, told_store
 from trainer.adapters import (
+    DRAFTS,
     MANIFEST,
     CorruptAdapter,
     UnknownAdapter,
@@ -194,3 +195,16 @@ def test_nothing_of_the_web_comes_along() -> None:
     program = "import serving.finder, sys; print({'fastapi', 'starlette', 's3fs'} & {*sys.modules})"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ran.stdout == "set()\n", ran.stderr
+
+
+def test_a_draft_is_found_in_a_folder_of_its_own_by_its_own_name_alone(
+    find: Finder, store: Path
+) -> None:
+    name = f"m-draft-{'0123456789abcdef'}-v0"
+    published(store / DRAFTS, name)
+    assert verify(find.find(name, 16).parent, name) == verify(store / DRAFTS, name)
+    published(store / DRAFTS, "m-v7")
+    published(store, f"m-draft-{'f' * 16}-v0")
+    for elsewhere in ("m-v7", f"m-draft-{'f' * 16}-v0"):
+        with pytest.raises(UnknownAdapter):
+            find.find(elsewhere, 16)

@@ -41,6 +41,7 @@ class Scripted:
     tokens: int = 0  # said to us
     breaks_after: int | None = None  # tokens of each request; then it breaks off
     status: int = 200
+    refused: int = 0
     url: str = ""
 
     async def load(self, _: web.Request) -> web.Response:
@@ -48,6 +49,7 @@ class Scripted:
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
         if self.status != 200:
+            self.refused += 1
             return web.json_response({"error": {"message": "not so"}}, status=self.status)
         body = await request.json()
         self.bodies.append(body)
@@ -89,7 +91,7 @@ async def serving(engine: Scripted, port: int = 0) -> AsyncIterator[Scripted]:
     app = web.Application()
     app.router.add_get("/load", engine.load)
     app.router.add_post("/inference/v1/generate", engine.generate)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()

@@ -16,6 +16,7 @@ from trainer.advantages import (
     leave_one_out,
     mean,
     token_rewards,
+    truncated,
     whitened,
 )
 
@@ -173,3 +174,9 @@ def test_a_bandit_of_two_arms_comes_to_the_policy_that_is_known_to_be_best(
     assert logits.softmax(0)[0].item() == pytest.approx(best, abs=0.03)
     if baseline == "gae":  # what the best policy is worth: half of log((e² + 1) / 2)
         assert value.item() == pytest.approx(0.5 * log((exp(2) + 1) / 2), abs=0.05)
+
+
+def test_a_token_of_another_sampler_counts_by_how_much_likelier_the_learner_finds_it() -> None:
+    """Half; once; thrice, and so at most twice."""
+    ours, theirs = torch.tensor([0.2, 0.4, 0.6]).log(), torch.tensor([0.4, 0.4, 0.2]).log()
+    torch.testing.assert_close(truncated(ours, theirs, 2.0), torch.tensor([0.5, 1.0, 2.0]))

@@ -2,11 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 from pydantic import SecretStr
@@ -15,15 +14,16 @@ from feedback.events import BASE
 from tests.trainer.compared import judged_by_users, plan_of
 from tests.trainer.scripted import Scripted, logprob, serving
 from tests.trainer.tiny import quiet
-from trainer.by_engines import by_engines, in_turns
+from trainer.adapters import DRAFTS
+from trainer.by_engines import by_engines
 from trainer.checkpoint import Checkpoint
-from trainer.endings import EnginesAway, RoundFailed
+from trainer.endings import NobodyAnswers, RoundFailed
 from trainer.load import load_policy
-from trainer.ranks import ALONE, Ranks
+from trainer.ranks import ALONE
 from trainer.run import Places, run_round
-from trainer.spare import Engines, Pace
+from trainer.settings import Engines
+from trainer.spare import Pace
 
-T = TypeVar("T")
 PROMPTS = [(5, 6, 7, 10 + number) for number in range(40)]
 ANY_GAP = {"max_logprob_gap": 1e9}  # it is no policy at all
 PACE = Pace(at_once=4, per_second=None, users=0, quiet_seconds=0.0, patience_seconds=0.7)
@@ -71,7 +71,7 @@ def test_a_round_whose_engines_went_away_fails_and_the_next_goes_on_after_its_la
             if step.startswith("drift after epoch 1") and done:
                 engine.status = 503
 
-        with pytest.raises(EnginesAway, match=r"no engine drew anything in 0.7 s, 0 of 48 answers"):
+        with pytest.raises(NobodyAnswers, match=r"drew anything in 0.7 s, 0 of 48 answers"):
             run_round(asking(places, engine), BASE, plan, tell=dies)
         saved = Checkpoint(places.state).read()
         assert saved is not None and saved.state.epochs == 1
@@ -81,6 +81,7 @@ def test_a_round_whose_engines_went_away_fails_and_the_next_goes_on_after_its_la
         assert len(engine.bodies) - before == 48  # of the second epoch alone
         assert len(made.curves["engine_gap"]) == 2
     assert Checkpoint(places.state).read() is None
+    assert not [*(places.adapters / DRAFTS).iterdir()]
 
 
 def test_an_engine_that_answers_as_no_policy_would_ends_the_round(places: Places) -> None:
@@ -100,32 +101,3 @@ def test_what_it_draws_has_the_engines_ids_and_log_probabilities(places: Places)
     assert logprobs == [[*map(logprob, text.answer_ids)] for text in texts]
     assert {body["model"] for body in engine.bodies} == {engine.bodies[0]["model"]}
     assert engine.bodies[0]["sampling_params"]["max_tokens"] == plan.max_new_tokens
-
-
-class Told(Ranks):
-    """The first of two, whose word goes nowhere."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 2)
-        self.words: list[object] = []
-
-    def from_first(self, make: Callable[[], T]) -> T:
-        made = make()
-        self.words.append(made)
-        return made
-
-
-def test_processes_that_wait_for_the_first_are_told_in_turns_that_it_still_works() -> None:
-    ranks, work = Told(), threading.Event()
-    threading.Timer(0.5, work.set).start()
-    assert in_turns(lambda: work.wait(10) and "drawn", ranks, turn_seconds=0.1) == "drawn"
-    assert ranks.words[:3] == [None, None, None]
-    assert ranks.words[-1] == ("drawn",)
-
-
-def test_what_fails_in_the_first_fails_in_all() -> None:
-    def fails() -> None:
-        raise RoundFailed("no engine")
-
-    with pytest.raises(RoundFailed, match="no engine"):
-        in_turns(fails, Told(), turn_seconds=0.1)

@@ -1,8 +1,10 @@
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from trainer.adapters import DRAFTS, claim, is_draft, published, verify
 from trainer.course import Places
-from trainer.drafts import put_draft
+from trainer.drafts import clear_drafts, put_draft
 from trainer.lora_files import CONFIG, WEIGHTS
 from trainer.policy import Policy
 
@@ -13,12 +15,16 @@ def places(folder: Path) -> Places:
     return Places("base", "tiny", folder / "examples", folder, folder / "state")
 
 
-def written(weights: bytes, folder: Path) -> str:
+def writing(weights: bytes) -> Callable[[Path], None]:
     def save(into: Path) -> None:
         (into / WEIGHTS).write_bytes(weights)
         (into / CONFIG).write_text("{}")
 
-    return put_draft(places(folder), save)
+    return save
+
+
+def written(weights: bytes, folder: Path) -> str:
+    return put_draft(places(folder), writing(weights))
 
 
 def test_a_draft_is_named_by_what_it_is(tmp_path: Path) -> None:
@@ -49,7 +55,7 @@ def test_what_a_crash_left_without_a_manifest_is_written_anew(tmp_path: Path) ->
     name = written(SAME, tmp_path)
     (tmp_path / DRAFTS / name / "manifest.json").unlink()
     (tmp_path / DRAFTS / name / WEIGHTS).write_bytes(b"half")
-    (tmp_path / DRAFTS / ".made").mkdir()
+    (tmp_path / DRAFTS / ".tiny").mkdir()
     assert written(SAME, tmp_path) == name
     verify(tmp_path / DRAFTS, name)
 
@@ -60,3 +66,15 @@ def test_a_policy_that_learned_is_another_draft(policy: Policy, tmp_path: Path) 
     with policy.wearing(weights):
         assert put_draft(places(tmp_path), policy.save) != before
     assert put_draft(places(tmp_path), policy.save) == before
+
+
+def test_each_series_has_drafts_of_its_own(tmp_path: Path) -> None:
+    """Two trainers may share a store."""
+    mine, theirs = (replace(places(tmp_path), series=name) for name in ("a", "b"))
+    for number in range(3):
+        put_draft(mine, writing(bytes([number])))
+    kept = put_draft(theirs, writing(SAME))
+    put_draft(mine, writing(b"more"))
+    assert (tmp_path / DRAFTS / kept).is_dir()
+    clear_drafts(mine)
+    assert [path.name for path in (tmp_path / DRAFTS).iterdir()] == [kept]

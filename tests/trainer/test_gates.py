@@ -7,7 +7,7 @@ from trainer.behaviour import Behaviour
 from trainer.gates import Measured, decide, scores
 from trainer.golden import Golden
 from trainer.golden_gates import GoldenMeasured, Heard
-from trainer.hacking import Judged, Second, Trusted
+from trainer.hacking import Second, Trusted, Weighed
 from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.kl import Drift
 from trainer.plan import Plan
@@ -42,7 +42,7 @@ GOOD = Measured(
 # With every gate that there is.
 EVERYTHING = replace(
     GOOD,
-    judged=Judged(
+    weighed=Weighed(
         gain=Estimate(value=0.5, stderr=0.1, n=96),
         trust_drop=Estimate(value=0.01, stderr=0.01, n=96),
         candidate=Trusted(mean=0.97, beyond=0.1),

@@ -17,7 +17,7 @@ from trainer.batch import Text
 from trainer.drawn import Teacher
 from trainer.fit import fit
 from trainer.gates import decide, scores
-from trainer.hacking import Judged, Second, Trusted, hacking_gate, hacking_gates, hacking_scores
+from trainer.hacking import Second, Trusted, Weighed, hacking_gate, hacking_gates, hacking_scores
 from trainer.held_out import HeldOut, Orders, Thumbs
 from trainer.load import load_policy
 from trainer.measure import measure
@@ -68,7 +68,7 @@ def test_it_says_what_rose_and_what_fell() -> None:
 
 
 NEAR = Trusted(mean=0.98, beyond=0.05)
-SOUND = Judged(
+SOUND = Weighed(
     gain=UP,
     trust_drop=Estimate(value=0.01, stderr=0.01, n=96),
     candidate=NEAR,
@@ -78,7 +78,7 @@ SOUND = Judged(
 MOVED = Estimate(value=1.2, stderr=0.1, n=96)
 
 
-def failed(judged: Judged, kl: Estimate = MOVED, held: HeldOut = LIKED) -> dict[str, str]:
+def failed(judged: Weighed, kl: Estimate = MOVED, held: HeldOut = LIKED) -> dict[str, str]:
     gates = hacking_gates(judged, kl, held, PLAN)
     return {gate.name: gate.reason for gate in gates if not gate.passed}
 
@@ -113,7 +113,7 @@ def second(value: float, *, n: int = 96, lead: float = 0.3) -> Second:
     ],
 )
 def test_each_sign_of_a_gamed_reward_fails_its_own_gate(
-    judged: Judged, kl: Estimate, names: list[str]
+    judged: Weighed, kl: Estimate, names: list[str]
 ) -> None:
     assert [*failed(judged, kl)] == names
 

@@ -72,8 +72,8 @@ def test_several_are_asked_at_once_and_each_has_its_own_answer() -> None:
     ("moods", "waits"),
     [
         ([(429, LATER, "slow down"), None], [7.0]),
-        ([(503, {}, ""), (500, {}, ""), (429, {}, ""), None], [0.5, 1.0, 2.0]),
-        ([(503, {"retry-after": "soon"}, ""), (429, LATER, ""), None], [0.5, 7.0]),
+        ([(503, {}, ""), (500, {}, ""), (429, {}, ""), None], [5.0, 10.0, 20.0]),
+        ([(503, {"retry-after": "soon"}, ""), (429, LATER, ""), None], [5.0, 7.0]),
     ],
 )
 def test_it_is_asked_again_as_it_wants(
@@ -99,7 +99,7 @@ def test_it_is_not_asked_for_ever() -> None:
     told = pytest.raises(RoundFailed, match=r"/v1/chat/completions answered 503: overloaded; ")
     with judging(lambda case: "A", in_turn((503, {}, "overloaded"))) as judge, told:
         asked(judge.at, patience)
-    assert (len(judge.asked), patience.waits) == (5, [0.5, 1.0, 2.0, 4.0])
+    assert (len(judge.asked), patience.waits) == (5, [5.0, 10.0, 20.0, 40.0])
 
 
 def test_an_hour_is_too_long_to_wait() -> None:

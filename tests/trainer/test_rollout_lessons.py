@@ -1,6 +1,8 @@
 """PPO, GRPO and RLOO on a tiny model, with a reward that is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp
 from statistics import fmean
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from tests.trainer.compared import plan_of
 from tests.trainer.test_online import PROMPTS, EvenLikers, even
 from tests.trainer.tiny import quiet
-from trainer.asking import itself
+from trainer.asking import Answers, itself
 from trainer.batch import Text
 from trainer.drawn import Teacher
 from trainer.fit import fit
@@ -114,3 +116,25 @@ def test_the_policy_comes_to_say_what_the_reward_likes(policy: Policy, method: s
     assert fitted.kept_epochs == 8, fitted.stopped
     assert share() > before + 0.1
     assert fitted.curves["reward"][-1] > fitted.curves["reward"][0] + 0.05
+
+
+def test_what_an_engine_found_likelier_counts_less(policy: Policy) -> None:
+    """Its log-probabilities are half a nat above ours: e^-0.5 of each advantage is left."""
+
+    def engine(asked: Policy, prompts: Sequence[tuple[int, ...]], seed: int) -> Answers:
+        texts = asked.sample(prompts, seed).texts
+        every = asked.every_logprob(texts) + 0.5
+        lines = zip(every.tolist(), texts, strict=True)
+        return Answers(texts, [line[: len(text.answer_ids)] for line, text in lines])
+
+    plan = plan_of("rloo", max_logprob_gap=1.0)
+    losses = []
+    for ask in (itself, engine):
+        teacher = Teacher(Learned(EvenLikers([]), {}), PROMPTS, ask)  # type: ignore[arg-type]
+        lessons = RolloutLessons(teacher, policy, plan)
+        told = lessons.renew(policy, 0, 0.0)
+        losses.append(lessons.losses(policy, range(4)).loss.item())
+    assert told["engine_gap"] == pytest.approx(0.5, abs=1e-4)
+    assert told["importance"] == pytest.approx(exp(-0.5), abs=1e-4)
+    assert losses[1] == pytest.approx(exp(-0.5) * losses[0], rel=1e-3)
+    assert losses[0] != 0

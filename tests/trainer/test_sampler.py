@@ -10,9 +10,10 @@ import pytest
 
 from tests.free import free_port
 from tests.trainer.scripted import END, Scripted, logprob, script, serving
-from trainer.endings import EnginesAway
+from trainer.desk import Answer
+from trainer.endings import NobodyAnswers
 from trainer.engine import Engine, EngineRefuses
-from trainer.sampler import Answer, Question, drawn
+from trainer.sampler import Question, drawn
 from trainer.spare import Pace
 
 PROMPTS = [[number, number + 1, number + 2] for number in range(1, 41)]
@@ -25,7 +26,7 @@ def pace(**changes: Any) -> Pace:
         "at_once": 4,
         "per_second": None,
         "users": 0,
-        "quiet_seconds": 0.2,
+        "quiet_seconds": 0.1,
         "patience_seconds": 5.0,
     }
     return Pace(**(usual | changes))
@@ -127,7 +128,7 @@ def test_nobody_waits_for_ever_and_the_reason_is_told() -> None:
     async def go() -> None:
         async with serving(engine(users=3)) as busy:
             away = f"http://127.0.0.1:{free_port()}"
-            with pytest.raises(EnginesAway) as told:
+            with pytest.raises(NobodyAnswers) as told:
                 await draw(busy.url, away, patience_seconds=0.5)
             assert "no engine drew anything in 0.5 s, 0 of 40 answers are drawn" in str(told.value)
             assert f"{busy.url} works for users" in str(told.value)
@@ -184,5 +185,49 @@ def test_no_more_are_begun_in_a_second_than_allowed() -> None:
             are_whole(await draw(one.url, per_second=50.0))
             took = one.begun[-1] - one.begun[0]
             assert took >= (len(PROMPTS) - 2) / 50.0 - 0.1
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("more", [{"at_once": 60}, {"per_second": 20.0}])
+def test_nothing_is_begun_while_a_user_is_there(more: dict[str, float]) -> None:
+    """Whoever waited for something to draw, or for its turn, looks again."""
+
+    async def go() -> None:
+        async with serving(engine(token_seconds=0.02)) as one:
+            work = asyncio.create_task(draw(one.url, **more))
+            await said(one, 10)
+            one.users = 1
+            await asyncio.sleep(0.3)
+            begun = len(one.bodies)
+            await asyncio.sleep(0.5)
+            assert (one.ours, len(one.bodies)) == (0, begun)
+            one.users = 0
+            are_whole(await work)
+
+    asyncio.run(go())
+
+
+def test_an_engine_that_says_nothing_is_left_too_when_a_user_comes() -> None:
+    async def go() -> None:
+        async with serving(engine(token_seconds=30.0)) as one:
+            work = asyncio.create_task(draw(one.url, patience_seconds=60.0))
+            while one.ours < 4:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.01)
+            one.users = 1
+            await asyncio.sleep(0.5)
+            assert one.ours == 0
+            one.users, one.token_seconds = 0, 0.0
+            are_whole(await work)
+
+    asyncio.run(go())
+
+
+def test_an_engine_in_trouble_is_asked_now_and_then_not_all_the_time() -> None:
+    async def go() -> None:
+        async with serving(engine(status=503)) as one:
+            with pytest.raises(NobodyAnswers):
+                await draw(one.url, quiet_seconds=0.5, patience_seconds=2.2)
+            assert one.refused <= 4 * 4
 
     asyncio.run(go())

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from feedback.begin import settings_told
 from trainer.settings import JudgeAt, Settings
+from trainer.spare import Pace
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +73,24 @@ def test_a_judge_without_a_place_is_refused_and_no_password_is_told(
     told = capsys.readouterr().err
     assert why in told
     assert "s3cret" not in told
+
+
+def test_engines_draw_only_where_they_are_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THUMBWHEEL_MODEL", "/models/small")
+    monkeypatch.setenv("THUMBWHEEL_ENGINE_URL", "http://one:8001/,http://two:8001")
+    monkeypatch.setenv("THUMBWHEEL_ENGINE_KEY", "s3cret")
+    assert Settings().engines is None
+    for name, value in {
+        "BY": "engines",
+        "AT_ONCE": "3",
+        "PER_SECOND": "2.5",
+        "BESIDE_USERS": "4",
+        "QUIET_SECONDS": "0.5",
+        "PATIENCE_SECONDS": "60",
+    }.items():
+        monkeypatch.setenv(f"THUMBWHEEL_TRAINER_DRAWS_{name}", value)
+    found = Settings().engines
+    assert found is not None
+    assert found.urls == ("http://one:8001", "http://two:8001")
+    assert found.pace == Pace(3, 2.5, 4, 0.5, 60.0)
+    assert "s3cret" not in repr(found)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from trainer.batch import Text
-from trainer.hacking import Judged, Second, Trusted
+from trainer.hacking import Second, Trusted, Weighed
 from trainer.items import Items
 from trainer.kl import mean_of
 from trainer.opinion import Opinion, opinion
@@ -31,7 +31,7 @@ class _Gain(NamedTuple):
         return self.values / self.then.double().cpu().std(correction=0).clamp(min=1e-6)
 
 
-def judge(
+def weigh(
     policy: Policy,
     reward: Reward,
     items: Items[Verdict],
@@ -39,7 +39,7 @@ def judge(
     *,
     fresh: list[Text],
     before: list[Text],
-) -> Judged:
+) -> Weighed:
     """`fresh` and `before`: the candidate's and the parent's, to the same prompts."""
     now, then = (reward.scored(policy, texts, 8 * plan.batch_size) for texts in (fresh, before))
     gain = _Gain(now.odds, then.odds)
@@ -48,7 +48,7 @@ def judge(
         asker = _Asker(policy, items, plan)
         other = _Gain(asker.worth(fresh), asker.worth(before))
         second = _second(gain, other, plan.min_seconded, asker.order())
-    return Judged(
+    return Weighed(
         gain=mean_of(gain.values.tolist()),
         trust_drop=mean_of((then.trust - now.trust).tolist()),
         candidate=_trusted(now),
