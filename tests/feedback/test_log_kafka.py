@@ -39,6 +39,11 @@ def opened(kafka: str, prefix: str, more: str = "") -> Log:
     return open_log(f"kafka://{kafka}?prefix={prefix}{more}")
 
 
+def waiting(seconds: float, url: str) -> Log:
+    """For an answer of the brokers, where it may take long, or never comes."""
+    return KafkaLog(replace(read_url(url), answer_seconds=seconds))
+
+
 def test_topics_are_made_at_the_first_use(kafka: str, prefix: str, admin: KafkaAdminClient) -> None:
     with closing(opened(kafka, prefix, "&partitions=4")) as log:
         assert {name: log.partitions(name) for name in TOPICS} == {
@@ -149,7 +154,7 @@ def test_what_three_brokers_keep_is_on_two_before_it_is_on_the_log(tmp_path: Pat
     with brokers(tmp_path, 3) as cluster:
         servers = ",".join(broker.address for broker in cluster)
         with closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
-            with closing(opened(servers, "made.", "&partitions=1")) as log:
+            with closing(waiting(60.0, f"kafka://{servers}?prefix=made.&partitions=1")) as log:
                 log.append("verdicts", "k", b"x")
             asked = [ConfigResource(ConfigResourceType.TOPIC, "made.verdicts")]
             told = admin.describe_configs(asked, config_filter="all")["topic"]["made.verdicts"]
@@ -158,7 +163,7 @@ def test_what_three_brokers_keep_is_on_two_before_it_is_on_the_log(tmp_path: Pat
             admin.create_topics({"there.scores": there | {"num_partitions": 1}})
             complaint = "there.scores has .*min.insync.replicas 1 of 3 replicas; expected 2 or more"
             with (
-                closing(opened(servers, "there.")) as log,
+                closing(waiting(60.0, f"kafka://{servers}?prefix=there.")) as log,
                 pytest.raises(ValueError, match=complaint),
             ):
                 log.partitions("verdicts")
@@ -195,7 +200,10 @@ def test_a_read_that_failed_half_way_is_done_again_from_its_start(kafka: str, pr
 # kafka-python leaves the sockets of its vain attempts to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_broker_that_is_away_is_told_and_found_again(tmp_path: Path) -> None:
-    with brokers(tmp_path) as (broker,), closing(impatient(broker.address)) as log:
+    with (
+        brokers(tmp_path) as (broker,),
+        closing(waiting(3.0, f"kafka://{broker.address}?prefix=t.")) as log,
+    ):
         broker.kill()
         with pytest.raises(LogAway, match=broker.address):
             log.append("verdicts", "k", b"too early")
@@ -213,10 +221,6 @@ def test_a_broker_that_is_away_is_told_and_found_again(tmp_path: Path) -> None:
         said = [record.value for record in read_all(log, "verdicts")]
         assert (said[0], said[-1]) == (b"before", b"after")
     gc.collect()  # here, or the warnings are another test's
-
-
-def impatient(address: str) -> Log:
-    return KafkaLog(replace(read_url(f"kafka://{address}?prefix=t."), answer_seconds=3.0))
 
 
 def append_once_found(log: Log, value: bytes) -> None:

@@ -131,6 +131,10 @@ def seen(store: Path) -> list[str]:
     return [verify(store, name).name for name in names]
 
 
+def went_on(home: Path) -> int:
+    return (home / "out").read_text().count("goes on with a round that died, after epoch")
+
+
 def test_killed_twenty_times_it_ends_as_if_never_disturbed(home: Path) -> None:
     random, codes = Random(SEED), list[int]()
     with trainer(home) as started:
@@ -138,12 +142,12 @@ def test_killed_twenty_times_it_ends_as_if_never_disturbed(home: Path) -> None:
         assert started.once("calm") == 0
         seconds = time.monotonic() - began
         expected = verify(home / "calm", "tiny-v1").files
-        while codes.count(-signal.SIGKILL) < KILLS:
+        # On a busy machine many die before there is anything to go on with: those show little.
+        while codes.count(-signal.SIGKILL) < KILLS or went_on(home) <= KILLS / 4:
+            assert len(codes) < 4 * KILLS, f"{went_on(home)} went on: {codes}"
             codes.append(started.once("killed", dies_after=random.uniform(0, seconds)))
             assert codes[-1] in (0, -signal.SIGKILL), (home / "out").read_text()
             assert len(seen(home / "killed")) >= codes.count(0)
-    said = (home / "out").read_text()
-    assert said.count("goes on with a round that died, after epoch") > KILLS / 4
     ended = subprocess.run(
         [sys.executable, "-m", "trainer", "--once"],
         cwd=ROOT,
