@@ -21,8 +21,6 @@ from statistics import fmean, quantiles
 import aiohttp
 import httpx
 
-from tests.integration.engine import running_engine
-from tests.integration.tiny import make_model
 from trainer.engine import Engine
 from trainer.sampler import Question, drawn
 from trainer.spare import Pace
@@ -51,14 +49,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--users", type=int, default=60, help="in each stretch")
     asked = parser.parse_args()
+    # Not at the top: they load torch, and the process that draws takes this file.
+    from tests.integration.engine import running_engine
+    from tests.integration.tiny import make_model
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "adapters").mkdir()
         model = make_model(folder / "model")
         with running_engine(model, folder / "adapters", folder / "vllm.log") as engine:
-            stretch(engine.url, ALWAYS, 2.0, 20, seed=-1)  # the first answers compile
+            warm(engine.url)
             for rate in asked.rates:
                 compare(engine.url, rate, asked.rounds, asked.users)
+
+
+def warm(url: str) -> None:
+    """On a CPU every number of tokens at once is compiled for when it first comes."""
+    for tokens in range(1, _PROMPTS[1] + 16):
+        body = {"model": "model", "prompt": [_FIRST] * tokens, "max_tokens": 1}
+        httpx.post(f"{url}/v1/completions", json=body, trust_env=False, timeout=60)
+    stretch(url, ALWAYS, 4.0, 40, seed=-1)
 
 
 def compare(url: str, rate: float, rounds: int, users: int) -> None:

@@ -19,6 +19,7 @@ import pytest
 from feedback.begin import BAD_SETTINGS
 from feedback.events import encode
 from feedback.log import Log, LogAway, open_log
+from tests.trainer.compared import judged_by_users, plan_of
 from tests.trainer.test_parent import split
 from tests.trainer.test_past import ended
 from tests.trainer.tiny import PLAN, example, rated_by_base, settle
@@ -210,6 +211,22 @@ def test_a_round_that_another_kept_from_beginning_is_not_held_back(
         assert not turn(settings, PLAN, watched, record)
     assert not turn(settings, PLAN, watched, record)
     assert record.seen().past.rounds == {"too_few": 1}
+
+
+@pytest.mark.integration  # it learns a reward first
+def test_a_round_whose_engines_are_away_is_tried_again_at_the_next_turn(
+    settings: Settings, log: Log, record: Record, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has made nothing yet, and may soon: it is not left until more has been said."""
+    record.begin()
+    judged_by_users(Path(settings.model), settings.examples, 120)
+    draws = {"trainer_draws_by": "engines", "trainer_draws_patience_seconds": 0.3}
+    asking = settings.model_copy(update=draws | {"engine_url": ("http://127.0.0.1:9",)})
+    watched = loop(settings, SplitReader(log, "tiny"))
+    for _ in range(2):
+        assert not turn(asking, plan_of("rloo"), watched, record)
+    assert record.seen().past.rounds == {"failed": 2}
+    assert "no engine drew anything in 0.3 s" in caplog.text
 
 
 def test_examples_that_stay_damaged_are_one_failed_round(
