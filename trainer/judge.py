@@ -73,6 +73,7 @@ class Judge:
                 if tries == _TRIES or wait > _LONGEST_WAIT_SECONDS:
                     told = f"the judge at {self._url} {later}; given up after try {tries}"
                     raise NobodyAnswers(told) from later
+            _log.info("the judge at %s does not answer; asked again in %.0f s", self._url, wait)
             await self._sleep(wait)
             usual *= 2
 
