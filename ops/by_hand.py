@@ -58,6 +58,12 @@ def current(log: Log) -> Split:
     return known[-1]
 
 
+def stable(log: Log) -> str:
+    """What serves, as the trainer sees it: base before there is any split."""
+    known = history.splits(log)
+    return known[-1].stable if known else BASE
+
+
 def _undone(split: Split, adapters: Path, to: str | None) -> Change:
     if to is None:
         to = split.stable if split.canary else _before(split, adapters)

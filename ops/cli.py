@@ -118,7 +118,7 @@ def plan_(home: Home = None, plan: Plan = None) -> None:
     Of the stable adapter's answers, what was said since its own data ended.
     """
     with opened(home) as (settings, log):
-        stable = by_hand.current(log).stable
+        stable = by_hand.stable(log)
         needed = needed_by(_plan_at(settings.home, plan))
         told = advice(settings.examples_folder, settings.adapters_folder, stable, needed)
         show(f"said of {stable}'s answers since its data ended:")

@@ -5,46 +5,51 @@ from math import sqrt
 from pathlib import Path
 from statistics import fmean
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from trainer.adapters import Manifest, published
 
 _UNKNOWN = "-"
-_COLUMNS = (
-    *("adapter", "parent", "method", "outcome", "KL to base", "√KL to parent", "reward gained"),
-    *("a √nat", "before", "second opinion", "beyond what was rated", "held-out preference"),
-    *("length", "repetition"),
-)
+_COLUMNS = ("adapter", "drift, nats", "what judged it", "how it answers")
 
 
 def rounds(adapters: Path) -> Table:
     """One row per published adapter, oldest first. Gains are over the parent."""
     made = {one.name: one for one in published(adapters)}
-    table = Table(*_COLUMNS)
+    table = Table(*_COLUMNS, box=SIMPLE, show_lines=True)
     for one in made.values():
-        table.add_row(*_told(one, made))
+        table.add_row(*("\n".join(cell) for cell in _told(one, made)))
     return table
 
 
-def _told(one: Manifest, made: Mapping[str, Manifest]) -> Iterator[str]:
+def _told(one: Manifest, made: Mapping[str, Manifest]) -> Iterator[list[str]]:
+    """A value a line, so that all of it fits where terminals are narrow."""
     scores, kl = one.scores, {name: found.value for name, found in one.kl.items()}
-    yield from (one.name, one.parent, str(one.plan.get("method", _UNKNOWN)), outcome(one))
-    yield _or_unknown(kl.get("base"), "{:.2f}".format)
-    yield _or_unknown(kl.get("parent"), lambda nats: f"{sqrt(max(nats, 0)):.2f}")
-    yield _or_unknown(scores.get("reward_gain"), "{:+.2f}".format)
-    yield _or_unknown(_per_root_nat(one), "{:+.2f}".format)
-    yield _or_unknown(_before(one, made), "{:+.2f}".format)
-    yield _or_unknown(scores.get("second_opinion_gain"), "{:+.2f}".format)
-    yield _or_unknown(_change(one, "beyond_reach"), "{:+.1%}".format)
-    yield _or_unknown(scores.get("held_out_accuracy"), "{:.0%}".format)
-    yield _or_unknown(_times_parents(one, "length"), "{:.2f} times".format)
-    yield _or_unknown(_change(one, "repetition"), "{:+.1%}".format)
+    method = str(one.plan.get("method", _UNKNOWN))
+    yield [one.name, f"of {one.parent}", method, outcome(one)]
+    yield [
+        _line("KL to base", kl.get("base"), "{:.2f}".format),
+        _line("√KL to parent", kl.get("parent"), lambda nats: f"{sqrt(max(nats, 0)):.2f}"),
+    ]
+    yield [
+        _line("reward gained", scores.get("reward_gain"), "{:+.2f}".format),
+        _line("a √nat", _per_root_nat(one), "{:+.2f}".format),
+        _line("before", _before(one, made), "{:+.2f}".format),
+        _line("second opinion", scores.get("second_opinion_gain"), "{:+.2f}".format),
+        _line("held-out accuracy", scores.get("held_out_accuracy"), "{:.0%}".format),
+    ]
+    yield [
+        _line("beyond reach", _change(one, "beyond_reach"), "{:+.1%}".format),
+        _line("length", _times_parents(one, "length"), "{:.2f} times".format),
+        _line("repetition", _change(one, "repetition"), "{:+.1%}".format),
+    ]
 
 
 def outcome(one: Manifest) -> str:
-    """`passed`, or the gates that it failed."""
+    """`passed`, or which gates it failed."""
     failed = [gate.name for gate in one.gates if not gate.passed]
-    return ", ".join(failed) or ("passed" if one.passed else "no gates")
+    return f"failed {', '.join(failed)}" if failed else ("passed" if one.passed else "no gates")
 
 
 def ancestors(one: Manifest, made: Mapping[str, Manifest]) -> Iterator[Manifest]:
@@ -74,5 +79,5 @@ def _times_parents(one: Manifest, name: str) -> float | None:
     return own / parents if own is not None and parents else None
 
 
-def _or_unknown(value: float | None, told: Callable[[float], str]) -> str:
-    return _UNKNOWN if value is None else told(value)
+def _line(name: str, value: float | None, told: Callable[[float], str]) -> str:
+    return f"{name} {_UNKNOWN if value is None else told(value)}"

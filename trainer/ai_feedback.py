@@ -6,6 +6,7 @@ It teaches, and tests nothing. Asked once a round: one that died goes on with wh
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from trainer.batch import Text
@@ -40,6 +41,16 @@ class AiFeedback:
         self._places, self._tell, self._ranks = places, tell, ranks
         require_judge(probes.plan, places.judge)
         _require_words(probes.plan, probes.words)
+
+    @property
+    def advisers(self) -> dict[str, str]:
+        """Who says it, and the digests of what they go by: the plan knows no more than files."""
+        plan, guide, found = self._plan, self._guide, dict[str, str]()
+        if plan.judged_pairs and self._places.judge:
+            found |= {"judge": self._places.judge.model, "judge_rubric": _digest(guide.rubric)}
+        if plan.rewritten_answers:
+            found["constitution"] = _digest("\n".join(guide.principles))
+        return found
 
     def heard(self, policy: Policy, items: Items[Any]) -> Items[Any]:
         """What is asked at the round's start, of the parent's answers."""
@@ -79,6 +90,10 @@ class AiFeedback:
     def _panel(self) -> AbstractContextManager[Panel]:
         assert self._places.judge is not None
         return panel(self._places.judge, self._places.state, self._guide.rubric)
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _nobody(cases: Sequence[Case]) -> list[Ruling]:

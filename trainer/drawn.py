@@ -14,6 +14,7 @@ from trainer.items import Items
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.reference import worst_gap
+from trainer.reward import Scorer
 from trainer.reward_fit import Learned
 from trainer.verdicts import Verdict
 
@@ -38,7 +39,7 @@ def prompts_of(items: Items[Verdict]) -> list[tuple[int, ...]]:
 class Teacher(NamedTuple):
     """What an online method has but the policy: prompts, whom to ask for answers, and a judge."""
 
-    learned: Learned
+    learned: Learned[Scorer]
     prompts: Prompts
     ask: Ask
 

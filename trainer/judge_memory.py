@@ -15,16 +15,16 @@ _log = logging.getLogger("trainer")
 
 
 class JudgeMemory:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int = MOST_QUESTIONS) -> None:
         path = folder / "judged.db"
         try:
-            self._db = _opened(path)
+            self._db = _opened(path, most)
         except sqlite3.OperationalError:  # no place, or no right to write there
             raise
         except sqlite3.DatabaseError as error:
             _log.warning("%s is damaged and begins anew: %s", path, error)
             path.unlink()
-            self._db = _opened(path)
+            self._db = _opened(path, most)
 
     def word(self, digest: str) -> str | None:
         found = self._db.execute("SELECT word FROM said WHERE digest = ?", (digest,)).fetchone()
@@ -38,8 +38,8 @@ class JudgeMemory:
         self._db.close()
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, most: int) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None)
     db.execute(_SCHEMA)
-    db.execute(_OLD, (MOST_QUESTIONS,))
+    db.execute(_OLD, (most,))
     return db

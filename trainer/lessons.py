@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainer.batch import Text
 from trainer.policy import Policy
-from trainer.reward import Reward
+from trainer.reward import Scorer
 
 
 class Taught(NamedTuple):
@@ -34,7 +34,7 @@ class Renewing(Lessons, Protocol):
     """Lessons that depend on what the policy has become."""
 
     @property
-    def reward(self) -> Reward:
+    def reward(self) -> Scorer:
         """What judges the policy's answers."""
 
     def parameters(self) -> list[Tensor]:

@@ -51,6 +51,7 @@ class Manifest(_Frozen):
     scores: dict[str, float]
     libraries: dict[str, str]
     seconds: Annotated[float, Field(ge=0)]
+    advisers: dict[str, str] = {}  # the AI that taught beside users: its model, what it went by
     files: dict[str, str] = {}  # name to SHA-256, of every file but the manifest
 
     @property

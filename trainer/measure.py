@@ -18,7 +18,7 @@ from trainer.plan import Plan
 from trainer.policy import Policy, Sampled, Who
 from trainer.probes import Probes, hear
 from trainer.reference import parent_logprobs
-from trainer.reward import Reward
+from trainer.reward import Scorer
 from trainer.verdicts import apart
 from trainer.weighing import weigh
 from trainer.words import Words
@@ -31,7 +31,7 @@ def measure(
     probes: Probes,
     *,
     trust: bool,
-    reward: Reward | None = None,
+    reward: Scorer | None = None,
 ) -> Measured:
     plan = probes.plan
     prompts = _prompts(items, plan)

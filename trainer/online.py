@@ -20,7 +20,7 @@ from trainer.pairs import Pair
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.reference import parent_logprobs
-from trainer.reward import Reward
+from trainer.reward import Scorer
 from trainer.sides import Side
 from trainer.thumb_lessons import Imitation
 
@@ -49,7 +49,7 @@ class OnlineLessons:
         return len(self._now)
 
     @property
-    def reward(self) -> Reward:
+    def reward(self) -> Scorer:
         return self._teacher.learned.reward
 
     def parameters(self) -> list[Tensor]:

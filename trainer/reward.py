@@ -6,7 +6,7 @@ policy wears that LoRA for a while: no second copy of the base is ever held.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ class Scored(NamedTuple):
 
     odds: Tensor  # log-odds that a user likes it; where little is known, drawn to the mean
     trust: Tensor  # 1 near what users have rated, less far from it
+
+
+class Scorer(Protocol):
+    """Whatever says what answers are worth."""
+
+    def scored(self, policy: Policy, texts: Sequence[Text], at_once: int) -> Scored: ...
 
 
 @dataclass(frozen=True)

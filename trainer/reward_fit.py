@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite, log2
 from random import Random
 from statistics import fmean
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,18 +18,21 @@ from trainer.items import Items
 from trainer.plan import Plan
 from trainer.policy import Policy, Weights
 from trainer.region import region
-from trainer.reward import Head, Reward, loss, said, states_of, worth
+from trainer.reward import Head, Reward, Scorer, loss, said, states_of, worth
 from trainer.verdicts import Verdict, apart
 
 _HEAD_RATE = 10.0  # times the LoRA's: it begins at nothing
 
 
-class Learned(NamedTuple):
-    reward: Reward
+ScorerT = TypeVar("ScorerT", bound=Scorer, covariant=True)
+
+
+class Learned(NamedTuple, Generic[ScorerT]):
+    reward: ScorerT
     told: dict[str, float]  # how good it is; each name is a curve's
 
 
-def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned:
+def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned[Reward]:
     """What was rated before is heard too, and an AI; what is held out calibrates and judges it."""
     rated = [*items.train, *items.replay]
     head, weights = _learned(policy, [*rated, *items.beside], plan)

@@ -25,7 +25,7 @@ from trainer.drawn import Drawn, Teacher, draw
 from trainer.lessons import Taught, lengths
 from trainer.plan import Plan
 from trainer.policy import Policy, as_wide
-from trainer.reward import Reward
+from trainer.reward import Scorer
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RolloutLessons:
         return len(self.texts)
 
     @property
-    def reward(self) -> Reward:
+    def reward(self) -> Scorer:
         return self._teacher.learned.reward
 
     def parameters(self) -> list[Tensor]:

@@ -82,7 +82,7 @@ def run_round(
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan, ranks)
         tell("examples and model", 1, 1)
-        course = course._replace(items=ai.heard(policy, course.items))
+        course = course._replace(items=ai.heard(policy, course.items), advisers=ai.advisers)
         keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
         ask = by_engines(places.engines, places, ranks) if places.engines else itself
         try:
@@ -159,6 +159,7 @@ def _manifest(name: str, places: Places, plan: Plan, course: Course, outcome: _O
         watermark=course.watermark,
         dataset_digest=course.items.digest,
         counts=course.items.counts,
+        advisers=dict(course.advisers),
         gates=decide(measured, plan),
         kl={"parent": measured.drift.kl_parent, "base": measured.drift.kl_base},
         curves=outcome.fitted.curves,

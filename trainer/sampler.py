@@ -53,14 +53,13 @@ class _Work:
     def __init__(self, question: Question, pace: Pace) -> None:
         self.question, self._pace = question, pace
         self.answers = [Answer(at) for at in range(len(question.prompts))]
-        self.over, self.failure = Event(), None if question.prompts else RoundFailed("no prompts")
+        self.over = Event()
+        self.failure: RoundFailed | None = None
         self._queue: Queue[Answer] = Queue()
         for answer in self.answers:
             self._queue.put_nowait(answer)
         self._left = len(self.answers)
         self._moved_at = self._next_at = get_running_loop().time()
-        if not self.answers:
-            self.over.set()
 
     @property
     def told(self) -> str:

@@ -25,7 +25,7 @@ def in_turns(work: Callable[[], T], ranks: Ranks, *, turn_seconds: float = _TURN
 def _settle(done: "Future[T]", work: Callable[[], T]) -> None:
     try:
         done.set_result(work())
-    except BaseException as error:
+    except BaseException as error:  # whatever it is, whoever waits is to know
         done.set_exception(error)
 
 

@@ -11,7 +11,7 @@ from trainer.kl import mean_of
 from trainer.opinion import Opinion, opinion
 from trainer.plan import Plan
 from trainer.policy import Policy
-from trainer.reward import Reward, Scored, said, states_of
+from trainer.reward import Scored, Scorer, said, states_of
 from trainer.verdicts import Verdict, apart
 
 
@@ -33,7 +33,7 @@ class _Gain(NamedTuple):
 
 def weigh(
     policy: Policy,
-    reward: Reward,
+    reward: Scorer,
     items: Items[Verdict],
     plan: Plan,
     *,

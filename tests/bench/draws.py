@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.draws", description=__doc__)
     parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 2.0], help="users a second")
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--quiet", type=float, default=1.0, help="trainer_draws_quiet_seconds")
     parser.add_argument("--users", type=int, default=60, help="in each stretch")
     asked = parser.parse_args()
     # Not at the top: they load torch, and the process that draws takes this file.
@@ -57,10 +58,12 @@ def main() -> None:
         folder = Path(name)
         (folder / "adapters").mkdir()
         model = make_model(folder / "model")
-        with running_engine(model, folder / "adapters", folder / "vllm.log") as engine:
+        env = {"TORCHDYNAMO_DISABLE": "1"}  # as `thumbwheel up` has it where there is no GPU
+        log = folder / "vllm.log"
+        with running_engine(model, folder / "adapters", log, env=env) as engine:
             warm(engine.url)
             for rate in asked.rates:
-                compare(engine.url, rate, asked.rounds, asked.users)
+                compare(engine.url, rate, asked)
 
 
 def warm(url: str) -> None:
@@ -68,15 +71,16 @@ def warm(url: str) -> None:
     for tokens in range(1, _PROMPTS[1] + 16):
         body = {"model": "model", "prompt": [_FIRST] * tokens, "max_tokens": 1}
         httpx.post(f"{url}/v1/completions", json=body, trust_env=False, timeout=60)
-    stretch(url, ALWAYS, 4.0, 40, seed=-1)
+    stretch(url, ALWAYS, 4.0, 40, seed=-1, quiet=0.0)
 
 
-def compare(url: str, rate: float, rounds: int, users: int) -> None:
+def compare(url: str, rate: float, asked: argparse.Namespace) -> None:
+    rounds, users = asked.rounds, asked.users
     found: dict[str, list[Seen]] = {NOTHING: [], SPARE: [], ALWAYS: []}
     for seed in range(rounds):
         for way, seen in found.items():
-            seen.append(stretch(url, way, rate, users, seed))  # the same users each time
-    print(f"\n{rate:g} users a second, {rounds} rounds of {users}:\n")
+            seen.append(stretch(url, way, rate, users, seed, asked.quiet))  # the same users
+    print(f"\n{rate:g} users a second, {rounds} rounds of {users}, quiet {asked.quiet:g} s:\n")
     print("| drawn | p50, ms | p95, ms | p95 beside nothing, each round | tokens drawn a second |")
     print("|---|---|---|---|---|")
     for way, seen in found.items():
@@ -87,22 +91,22 @@ def compare(url: str, rate: float, rounds: int, users: int) -> None:
         print(f"| {way} | {p50:.1f} | {p95:.1f} | {told} | {tokens:.0f} |", flush=True)
 
 
-def stretch(url: str, way: str, rate: float, users: int, seed: int) -> Seen:
-    with drawing(url, way):
+def stretch(url: str, way: str, rate: float, users: int, seed: int, quiet: float) -> Seen:
+    with drawing(url, way, quiet):
         before = generated(url)
         waits = asyncio.run(ask(url, rate, users, seed))
         return Seen(waits, round(generated(url) - before) - users * TOKENS)
 
 
 @contextmanager
-def drawing(url: str, way: str) -> Iterator[None]:
+def drawing(url: str, way: str, quiet: float) -> Iterator[None]:
     """By a process of its own, as a round is."""
     if way == NOTHING:
         yield
         return
     context, before = multiprocessing.get_context("spawn"), generated(url)
     over = context.Event()
-    process = context.Process(target=draw, args=(url, _WAYS[way], over))
+    process = context.Process(target=draw, args=(url, _WAYS[way], quiet, over))
     process.start()
     while generated(url) == before:  # it loads for seconds
         time.sleep(0.5)
@@ -134,13 +138,15 @@ async def first_token_ms(http: aiohttp.ClientSession, url: str, ids: list[int]) 
     return 1000 * waited
 
 
-def draw(url: str, users: int, over: Event) -> None:
+def draw(url: str, users: int, quiet: float, over: Event) -> None:
     """Again and again, until it is over."""
-    asyncio.run(_draw(url, users, over))
+    asyncio.run(_draw(url, users, quiet, over))
 
 
-async def _draw(url: str, users: int, over: Event) -> None:
-    pace = Pace(at_once=8, per_second=None, users=users, quiet_seconds=1.0, patience_seconds=3600.0)
+async def _draw(url: str, users: int, quiet: float, over: Event) -> None:
+    pace = Pace(
+        at_once=8, per_second=None, users=users, quiet_seconds=quiet, patience_seconds=3600.0
+    )
     random = Random(0)
     async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         while not over.is_set():

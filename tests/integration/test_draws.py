@@ -16,6 +16,7 @@ import pytest
 
 from feedback.events import BASE
 from tests.integration.engine import RunningEngine, running_engine
+from tests.trainer.compared import plan_of
 from tests.trainer.tiny import example, quiet, settle
 from trainer.adapters import DRAFTS
 from trainer.by_engines import by_engines
@@ -29,34 +30,15 @@ from trainer.settings import Engines
 from trainer.spare import Pace
 
 pytestmark = pytest.mark.integration
-PLAN = Plan(
-    method="rloo",
-    rank=4,
-    alpha=8,
-    learning_rate=1e-3,
-    epochs=2,
-    batch_size=8,
-    reward_learning_rate=1e-3,
-    online_prompts=12,
-    min_rows=16,
-    holdout_percent=20,
-    kl_budget_parent=500,
-    kl_budget_base=500,
-    probe_samples=8,
-    max_new_tokens=16,
-    max_end_drop=1,
-)
-HTTP = httpx.Client(trust_env=False)  # a new one for each question takes as long as an answer
+PLAN = plan_of("rloo", learning_rate=1e-3, reward_learning_rate=1e-3, max_new_tokens=16)
 PROMPTS = [(5, 6, 7, 10 + number) for number in range(40)]
 
 
-def pace(**changes: float) -> Pace:
-    usual = {"at_once": 4, "users": 0, "quiet_seconds": 1.0, "patience_seconds": 300.0}
-    return Pace(**(usual | {"per_second": None} | changes))  # type: ignore[arg-type]
+PACE = Pace(at_once=4, per_second=None, users=0, quiet_seconds=1.0, patience_seconds=300.0)
 
 
-def engines(url: str, **changes: float) -> Engines:
-    return Engines((url,), None, pace(**changes))
+def engines(url: str) -> Engines:
+    return Engines((url,), None, PACE)
 
 
 @pytest.fixture
@@ -109,7 +91,8 @@ def test_an_engine_that_reads_another_store_is_told_from_one_that_is_busy(
 
 
 def load(url: str) -> int:
-    return int(HTTP.get(f"{url}/load").json()["server_load"])
+    # To read the world's certificates each time takes as long as an answer.
+    return int(httpx.get(f"{url}/load", trust_env=False, verify=False).json()["server_load"])
 
 
 def test_a_user_who_comes_has_the_engine_alone(vllm: RunningEngine, places: Places) -> None:

@@ -79,7 +79,7 @@ class Bench:
     def __init__(self, base: Path, parent: Path, plan: Plan, kl_weight: float) -> None:
         self._base, self._parent, self._plan = base, parent, plan
         self.policy = self._moved(load_policy(str(base), parent, plan))
-        learned = Learned(EvenLikers([]), {})  # type: ignore[arg-type]
+        learned = Learned(EvenLikers([]), {})
         teacher = Teacher(learned, PROMPTS, itself)
         self._lessons = RolloutLessons(teacher, self.policy, plan)
         told = self._lessons.renew(self.policy, 0, kl_weight)

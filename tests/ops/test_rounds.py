@@ -1,8 +1,12 @@
 """One line for each round, with what its manifest knows and no more."""
 
+import re
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.table import Column
 
 from feedback.events import BASE
 from ops.rounds import ancestors, rounds
@@ -24,11 +28,24 @@ SEEN = {
 
 
 def table(place: Place) -> dict[str, dict[str, str]]:
-    """Each row by its adapter, each cell by its column."""
-    found = rounds(place.adapters)
-    cells = {str(column.header): [str(cell) for cell in column.cells] for column in found.columns}
-    names = cells.pop("adapter")
-    return {name: {key: cells[key][at] for key in cells} for at, name in enumerate(names)}
+    """Of each adapter what is told of it, each value by its name."""
+    first, *others = ([str(cell).splitlines() for cell in c.cells] for c in columns(place))
+    return {
+        name: {"parent": parent, "method": method, "outcome": outcome}
+        | dict(value(line) for cells in others for line in cells[at])
+        for at, (name, parent, method, outcome) in enumerate(first)
+    }
+
+
+def columns(place: Place) -> list[Column]:
+    return rounds(place.adapters).columns
+
+
+def value(line: str) -> tuple[str, str]:
+    """`length 0.75 times` → its name, and the rest from the first sign or digit on."""
+    found = re.fullmatch(r"(.+?) ([-+0-9].*)", line)
+    assert found is not None, line
+    return found[1], found[2]
 
 
 def rewritten(place: Place, name: str, **changes: Any) -> None:
@@ -51,17 +68,17 @@ def test_what_the_watch_saw_is_told(place: Place) -> None:
     }
     rewritten(place, "m-v1", plan={"method": "rloo"}, kl=kl, scores=SEEN)
     assert table(place)["m-v1"] == {
-        "parent": BASE,
+        "parent": f"of {BASE}",
         "method": "rloo",
-        "outcome": "kl",
+        "outcome": "failed kl",
         "KL to base": "9.00",
         "√KL to parent": "2.00",
         "reward gained": "+0.50",
         "a √nat": "+0.25",
         "before": "-",
         "second opinion": "+0.40",
-        "beyond what was rated": "+5.0%",
-        "held-out preference": "75%",
+        "beyond reach": "+5.0%",
+        "held-out accuracy": "75%",
         "length": "0.75 times",
         "repetition": "+2.0%",
     }
@@ -70,7 +87,7 @@ def test_what_the_watch_saw_is_told(place: Place) -> None:
 def test_what_a_manifest_lacks_is_a_dash(place: Place) -> None:
     place.publish("m-v1", gates=())
     told = table(place)["m-v1"]
-    assert (told.pop("parent"), told.pop("outcome")) == (BASE, "no gates")
+    assert (told.pop("parent"), told.pop("outcome")) == (f"of {BASE}", "no gates")
     assert set(told.values()) == {"-"}
 
 
@@ -99,3 +116,15 @@ def test_a_line_that_comes_back_to_itself_ends(place: Place, parent: str) -> Non
     made = {"m-v1": place.publish("m-v1", parent=parent)}
     made["m-v2"] = place.publish("m-v2", parent="m-v1")
     assert [one.name for one in ancestors(made["m-v2"], made)] == ["m-v1"]
+
+
+def test_all_of_it_is_read_on_eighty_columns(place: Place) -> None:
+    place.publish("support-v12", gates=FAILED)
+    rewritten(place, "support-v12", plan={"method": "online_dpo"}, scores=SEEN)
+    screen = Console(width=80, file=StringIO())
+    screen.print(rounds(place.adapters))
+    assert isinstance(screen.file, StringIO)
+    said = screen.file.getvalue()
+    for told in ("support-v12", "online_dpo", "failed kl", "held-out accuracy 75%", "0.75 times"):
+        assert told in said
+    assert "\u2026" not in said

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from feedback.events import BASE
-from tests.trainer.compared import judged_by_users, plan_of
+from tests.trainer.compared import plan_of
 from tests.trainer.judge_server import JudgeServer, judging
 from tests.trainer.test_resume import Killed, killed_at
 from tests.trainer.tiny import quiet
@@ -23,26 +23,7 @@ from trainer.plan import Plan
 from trainer.rubric import Case
 from trainer.run import Places, run_round
 
-pytestmark = pytest.mark.integration  # a dozen rounds
-
-
-@pytest.fixture(scope="module")
-def said(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Examples. Not to be changed."""
-    folder = tmp_path_factory.mktemp("said")
-    judged_by_users(base, folder, 120)
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def rated(said: Path, places: Places) -> Places:
-    copytree(said, places.examples)
-    return places
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_proxy")]  # a dozen rounds
 
 
 def shorter(case: Case) -> str:
@@ -64,16 +45,18 @@ def judged_plan(method: str, **changes: Any) -> Plan:
 
 
 @pytest.mark.parametrize("method", ["dpo", "online_dpo", "rloo"])
-def test_a_judge_teaches_beside_the_users(rated: Places, method: str) -> None:
+def test_a_judge_teaches_beside_the_users(judged: Places, method: str) -> None:
     with judging(shorter) as judge:
-        places = rated_by(rated, judge)
-        alone = made(rated, plan_of(method))
+        places = rated_by(judged, judge)
+        alone = made(judged, plan_of(method))
         beside = made(places, judged_plan(method))
     assert len(judge.asked) == 24
     told = {name: n for name, n in beside.counts.items() if name.startswith("judged")}
     assert told["judged: labels"] > 6
     assert sum(told.values()) == 12
     assert {k: n for k, n in beside.counts.items() if k not in told} == alone.counts
+    assert beside.advisers.keys() == {"judge", "judge_rubric"}
+    assert alone.advisers == {}
     assert beside.dataset_digest == alone.dataset_digest
     assert beside.files != alone.files
     lineages = [read_lineage(places.adapters, one.name) for one in (alone, beside)]
@@ -81,10 +64,10 @@ def test_a_judge_teaches_beside_the_users(rated: Places, method: str) -> None:
     assert all(one.completion_id and one.user for one in lineages[1])
 
 
-def test_a_round_with_a_judge_that_died_goes_on_and_asks_nothing_twice(rated: Places) -> None:
+def test_a_round_with_a_judge_that_died_goes_on_and_asks_nothing_twice(judged: Places) -> None:
     plan = judged_plan("dpo", epochs=3)
     with judging(shorter) as judge:
-        places = rated_by(rated, judge)
+        places = rated_by(judged, judge)
         calm = made(places, plan)
         (places.state / "judged.db").unlink()
         with pytest.raises(Killed):
@@ -100,18 +83,18 @@ def test_a_round_with_a_judge_that_died_goes_on_and_asks_nothing_twice(rated: Pl
     assert sorted(path.name for path in places.state.iterdir()) == ["judged.db", "round.lock"]
 
 
-def test_what_a_judge_likes_better_gains_on_what_it_likes_less(rated: Places) -> None:
+def test_what_a_judge_likes_better_gains_on_what_it_likes_less(judged: Places) -> None:
     plan = plan_of("dpo", judged_pairs=40, ai_weight=0.9)
     with judging(shorter) as judge:
-        places = rated_by(rated, judge)
+        places = rated_by(judged, judge)
         with pytest.raises(Killed):
             run_round(places, BASE, plan, tell=killed_at("gates"))
         kept = Checkpoint(places.state).labels()["judge"][0]
-        beside, alone = (made(*one).name for one in ((places, plan), (rated, plan_of("dpo"))))
+        beside, alone = (made(*one).name for one in ((places, plan), (judged, plan_of("dpo"))))
     texts = [Text(tuple(prompt), tuple(answer)) for two in kept for prompt, answer in two]
 
     def lead(name: str) -> float:
-        policy = load_policy(rated.base, rated.adapters / name, plan)
+        policy = load_policy(judged.base, judged.adapters / name, plan)
         gains = policy.logprobs(texts) - policy.logprobs(texts, "base")
         return (gains[::2] - gains[1::2]).mean().item()
 
@@ -119,36 +102,36 @@ def test_what_a_judge_likes_better_gains_on_what_it_likes_less(rated: Places) ->
     assert lead(beside) > lead(alone) + 1
 
 
-def test_a_judge_that_likes_whatever_stands_first_teaches_nothing(rated: Places) -> None:
+def test_a_judge_that_likes_whatever_stands_first_teaches_nothing(judged: Places) -> None:
     with judging(lambda case: "A") as judge:
-        places = rated_by(rated, judge)
-        alone = made(rated, plan_of("dpo"))
+        places = rated_by(judged, judge)
+        alone = made(judged, plan_of("dpo"))
         beside = made(places, judged_plan("dpo"))
     assert beside.counts == alone.counts | {"judged: by position": 12}
     assert beside.files == alone.files
 
 
 def test_the_model_rewrites_its_own_answers_by_a_constitution(
-    rated: Places, tmp_path: Path
+    judged: Places, tmp_path: Path
 ) -> None:
     (tmp_path / "principles").write_text("Be kind.\nBe brief.\n")
     fields = {"constitution": str(tmp_path / "principles"), "rewritten_answers": 24}
     plan = plan_of("dpo", max_new_tokens=64, **fields)
-    beside = made(rated, plan)
+    beside = made(judged, plan)
     told = {name: n for name, n in beside.counts.items() if name.startswith("rewritten")}
     assert told["rewritten: labels"] > 0
     assert told["rewritten: cut off"] > 0
     assert sum(told.values()) == 24
-    assert beside.files != made(rated, plan_of("dpo", max_new_tokens=64)).files
-    assert beside.files == made(rated, plan).files
-    assert all(one.completion_id and one.user for one in read_lineage(rated.adapters, "tiny-v1"))
+    assert beside.files != made(judged, plan_of("dpo", max_new_tokens=64)).files
+    assert beside.files == made(judged, plan).files
+    assert all(one.completion_id and one.user for one in read_lineage(judged.adapters, "tiny-v1"))
 
 
-def test_of_several_processes_one_asks_and_all_hear(rated: Places, tmp_path: Path) -> None:
+def test_of_several_processes_one_asks_and_all_hear(judged: Places, tmp_path: Path) -> None:
     (tmp_path / "principles").write_text("Be kind.\n")
     fields = {"constitution": str(tmp_path / "principles"), "rewritten_answers": 4, "processes": 2}
     with judging(shorter) as judge:
-        ended = start(rated_by(rated, judge), BASE, judged_plan("dpo", **fields))
+        ended = start(rated_by(judged, judge), BASE, judged_plan("dpo", **fields))
     assert len(judge.asked) == 24
     assert ended.manifest is not None
     told = {k: n for k, n in ended.manifest.counts.items() if ": " in k and "dropped" not in k}
@@ -156,14 +139,14 @@ def test_of_several_processes_one_asks_and_all_hear(rated: Places, tmp_path: Pat
     assert told["judged: labels"] > 6
 
 
-def test_a_judge_that_says_no_fails_the_round_and_nothing_is_published(rated: Places) -> None:
+def test_a_judge_that_says_no_fails_the_round_and_nothing_is_published(judged: Places) -> None:
     told = pytest.raises(RoundFailed, match=r"/v1/chat/completions answered 401: who are you")
     with judging(shorter, lambda asked: (401, {}, "who are you?")) as judge, told:
-        run_round(rated_by(rated, judge), BASE, judged_plan("dpo"), tell=quiet)
-    assert not rated.adapters.exists()
+        run_round(rated_by(judged, judge), BASE, judged_plan("dpo"), tell=quiet)
+    assert not judged.adapters.exists()
 
 
-def test_without_a_judge_or_words_no_round_begins(rated: Places, tmp_path: Path) -> None:
+def test_without_a_judge_or_words_no_round_begins(judged: Places, tmp_path: Path) -> None:
     def refused(places: Places, plan: Plan, error: type[Exception], why: str) -> None:
         with pytest.raises(error, match=why):
             run_round(places, BASE, plan, tell=killed_at("examples and model", 1))
@@ -171,12 +154,12 @@ def test_without_a_judge_or_words_no_round_begins(rated: Places, tmp_path: Path)
     (tmp_path / "principles").write_text("Be kind.\n")
     principles = str(tmp_path / "principles")
     rewriting = plan_of("dpo", constitution=principles, rewritten_answers=4)
-    refused(rated, judged_plan("dpo"), BadGuide, "judged_pairs is 12 and there is no judge")
+    refused(judged, judged_plan("dpo"), BadGuide, "judged_pairs is 12 and there is no judge")
     gone = rewriting.model_copy(update={"constitution": f"{principles}.gone"})
-    refused(rated, gone, BadGuide, "constitution is .*gone'; expected a text file")
-    mute = Path(copytree(rated.base, tmp_path / "mute"))
+    refused(judged, gone, BadGuide, "constitution is .*gone'; expected a text file")
+    mute = Path(copytree(judged.base, tmp_path / "mute"))
     (mute / "chat_template.jinja").unlink()
-    spoken_to = Places(**(vars(rated) | {"base": str(mute)}))
+    spoken_to = Places(**(vars(judged) | {"base": str(mute)}))
     why = "rewritten_answers is 4; expected a chat template"
     refused(spoken_to, rewriting, RoundFailed, why)
     for name in ("tokenizer.json", "tokenizer_config.json"):

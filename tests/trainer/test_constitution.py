@@ -1,7 +1,6 @@
 """Criticised and rewritten: by a speaker of few words, and the tiny policy's tokenizer."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -10,16 +9,9 @@ from trainer.batch import Text
 from trainer.constitution import rewritten
 from trainer.labels import Labels
 from trainer.policy import Sampled
-from trainer.words import Words, load_words
+from trainer.words import Words
 
 KIND, HONEST = "Be kind.", "Say {what} you do not know."
-
-
-@pytest.fixture(scope="module")
-def words(base: Path) -> Words:
-    found = load_words(str(base))
-    assert found is not None
-    return found
 
 
 class Speaker:

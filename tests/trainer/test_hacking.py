@@ -1,5 +1,6 @@
 """A reward that rises for what users do not like is found out before anybody is served it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -159,7 +160,7 @@ class ByLength:
 
     per_token: float
 
-    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
+    def scored(self, policy: Policy, texts: Sequence[Text], at_once: int) -> Scored:
         sizes = torch.tensor([float(len(text.answer_ids)) for text in texts])
         return Scored(self.per_token * sizes, torch.ones(len(texts)))
 
@@ -196,7 +197,7 @@ def test_a_reward_for_length_is_caught_before_it_passes_the_gates(
         for at, text in enumerate(drawn)
     ]
     items = make_verdicts(said, [], parent=BASE, plan=plan, tokenize=_mute)
-    learned = Learned(ByLength(per_token), {})  # type: ignore[arg-type]
+    learned = Learned(ByLength(per_token), {})
     lessons = RolloutLessons(Teacher(learned, PROMPTS, itself), policy, plan)
     fitted = fit(policy, lessons, plan, tell=quiet)
     assert fitted.kept_epochs == 6

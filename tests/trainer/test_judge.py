@@ -18,13 +18,10 @@ from trainer.judge import Judge
 from trainer.rubric import Case, question
 from trainer.settings import JudgeAt
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
+
 QUESTION = question(Case("How?", "So.", "Or so."), "Be brief.")
 LATER = {"retry-after": "7"}
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 class Patience:

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from trainer import judge_memory
 from trainer.judge_memory import JudgeMemory
 
 
@@ -16,12 +15,11 @@ def test_what_was_said_is_known_to_the_next_process(tmp_path: Path) -> None:
         assert memory.word("abc") == "A"
 
 
-def test_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge_memory, "MOST_QUESTIONS", 3)
+def test_the_oldest_go(tmp_path: Path) -> None:
     with closing(JudgeMemory(tmp_path)) as memory:
         for number in range(8):
             memory.keep(str(number), "A")
-    with closing(JudgeMemory(tmp_path)) as memory:
+    with closing(JudgeMemory(tmp_path, most=3)) as memory:
         assert [n for n in range(8) if memory.word(str(n))] == [5, 6, 7]
 
 

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -10,16 +9,9 @@ from trainer.judged import judged
 from trainer.labels import Labels
 from trainer.policy import Sampled
 from trainer.rubric import Case, Ruling
-from trainer.words import Words, load_words
+from trainer.words import Words
 
 Ask = Callable[[Sequence[Case]], list[Ruling]]
-
-
-@pytest.fixture(scope="module")
-def words(base: Path) -> Words:
-    found = load_words(str(base))
-    assert found is not None
-    return found
 
 
 class Speaker:

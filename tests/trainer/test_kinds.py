@@ -1,15 +1,13 @@
 """Whole rounds by every method, on what the same users said of the same answers."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from shutil import copytree
 from statistics import fmean
 from typing import Any
 
 import pytest
 
 from feedback.events import BASE
-from tests.trainer.compared import METHODS, judged_by_users, plan_of
+from tests.trainer.compared import METHODS, plan_of
 from tests.trainer.test_resume import Killed, killed_at
 from tests.trainer.tiny import quiet
 from trainer.adapters import read_lineage
@@ -22,20 +20,6 @@ from trainer.run import Places, Round, run_round
 from trainer.words import load_words
 
 pytestmark = pytest.mark.integration  # a dozen rounds
-
-
-@pytest.fixture(scope="module")
-def said(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Examples. Not to be changed."""
-    folder = tmp_path_factory.mktemp("said")
-    judged_by_users(base, folder, 120)
-    return folder
-
-
-@pytest.fixture
-def judged(said: Path, places: Places) -> Places:
-    copytree(said, places.examples)
-    return places
 
 
 def course_of(places: Places, plan: Plan) -> Course:

@@ -1,5 +1,6 @@
 """Online DPO: what is drawn, scored, paired; and whole rounds of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -35,14 +36,14 @@ class EvenLikers:
 
     asked: list[list[Text]]
 
-    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
-        self.asked.append(texts)
+    def scored(self, policy: Policy, texts: Sequence[Text], at_once: int) -> Scored:
+        self.asked.append(list(texts))
         return Scored(torch.tensor([even(text) for text in texts]), torch.ones(len(texts)))
 
 
 @dataclass(frozen=True)
 class Indifferent(EvenLikers):
-    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
+    def scored(self, policy: Policy, texts: Sequence[Text], at_once: int) -> Scored:
         return Scored(torch.zeros(len(texts)), torch.ones(len(texts)))
 
 
@@ -115,7 +116,7 @@ def test_the_best_of_n_is_imitated_alone(policy: Policy) -> None:
 
 @dataclass(frozen=True)
 class SoonIndifferent(EvenLikers):
-    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
+    def scored(self, policy: Policy, texts: Sequence[Text], at_once: int) -> Scored:
         found = super().scored(policy, texts, at_once)
         return found if len(self.asked) == 1 else found._replace(odds=found.odds * 0)
 

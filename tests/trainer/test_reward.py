@@ -15,7 +15,7 @@ from trainer.endings import NotFinite, RoundFailed
 from trainer.held_out import accuracy
 from trainer.plan import Plan
 from trainer.policy import Policy
-from trainer.reward import Head, Scored, loss, said, states_of, worth
+from trainer.reward import Head, Reward, Scored, loss, said, states_of, worth
 from trainer.reward_fit import Learned, fit_reward
 from trainer.rows import Row
 from trainer.verdicts import Verdict
@@ -27,15 +27,15 @@ REWARDED = Plan.model_validate(
 ASKED = texts(200, seed=9)
 
 
-def learned(policy: Policy, train: list[Verdict], plan: Plan = REWARDED) -> Learned:
+def learned(policy: Policy, train: list[Verdict], plan: Plan = REWARDED) -> Learned[Reward]:
     return fit_reward(policy, items(train, thumbs(texts(60, seed=1))), plan)
 
 
-def scored(policy: Policy, found: Learned, asked: list[Text] = ASKED) -> Scored:
+def scored(policy: Policy, found: Learned[Reward], asked: list[Text] = ASKED) -> Scored:
     return found.reward.scored(policy, asked, 64)
 
 
-def order(policy: Policy, found: Learned) -> float:
+def order(policy: Policy, found: Learned[Reward]) -> float:
     """The share of pairs of a liked answer and another that it orders right."""
     both = list(zip(scored(policy, found).odds.tolist(), ASKED, strict=True))
     sides = [[odds for odds, text in both if is_liked(text) is up] for up in (True, False)]

@@ -26,7 +26,7 @@ EACH = pytest.mark.parametrize("method", ROLLOUTS)
 
 
 def lessons_of(policy: Policy, plan: Plan) -> RolloutLessons:
-    return RolloutLessons(Teacher(Learned(EvenLikers([]), {}), PROMPTS, itself), policy, plan)  # type: ignore[arg-type]
+    return RolloutLessons(Teacher(Learned(EvenLikers([]), {}), PROMPTS, itself), policy, plan)
 
 
 @EACH
@@ -60,14 +60,14 @@ def test_a_better_answer_than_the_others_is_made_likelier(policy: Policy) -> Non
 
 @dataclass(frozen=True)
 class Indifferent:
-    def scored(self, policy: Policy, texts: list[Text], at_once: int) -> Scored:
+    def scored(self, policy: Policy, texts: Sequence[Text], at_once: int) -> Scored:
         return Scored(torch.zeros(len(texts)), torch.ones(len(texts)))
 
 
 def taught_by_nothing(policy: Policy, method: str, **changes: float) -> list[dict[str, float]]:
     """Six iterations with no reward but what the plan pays: what was told before each."""
     plan = plan_of(method, epochs=6, online_prompts=40, **changes)
-    lessons = RolloutLessons(Teacher(Learned(Indifferent(), {}), PROMPTS, itself), policy, plan)  # type: ignore[arg-type]
+    lessons = RolloutLessons(Teacher(Learned(Indifferent(), {}), PROMPTS, itself), policy, plan)
     curves = fit(policy, lessons, plan, tell=quiet).curves
     return [dict(zip(curves, told, strict=False)) for told in zip(*curves.values(), strict=False)]
 
@@ -130,7 +130,7 @@ def test_what_an_engine_found_likelier_counts_less(policy: Policy) -> None:
     plan = plan_of("rloo", max_logprob_gap=1.0)
     losses = []
     for ask in (itself, engine):
-        teacher = Teacher(Learned(EvenLikers([]), {}), PROMPTS, ask)  # type: ignore[arg-type]
+        teacher = Teacher(Learned(EvenLikers([]), {}), PROMPTS, ask)
         lessons = RolloutLessons(teacher, policy, plan)
         told = lessons.renew(policy, 0, 0.0)
         losses.append(lessons.losses(policy, range(4)).loss.item())
