@@ -13,15 +13,18 @@ from trainer.policy import Policy
 from trainer.ranks import Ranks
 from trainer.sampler import Question, drawn
 from trainer.settings import Engines
+from trainer.spare import Spare
 from trainer.turns import in_turns
 
 
 def by_engines(engines: Engines, places: Places, ranks: Ranks) -> Ask:
+    spares = [Spare(engines.pace) for _ in engines.urls]
+
     def ask(policy: Policy, prompts: Sequence[tuple[int, ...]], seed: int) -> Answers:
         def work() -> list[Answer]:
             model = put_draft(places, policy.save)
             question = Question(model, prompts, seed, policy.longest, policy.ends)
-            return run(_drawn(engines, question))
+            return run(_drawn(engines, spares, question))
 
         found = in_turns(work, ranks)
         both = zip(prompts, found, strict=True)
@@ -31,6 +34,6 @@ def by_engines(engines: Engines, places: Places, ranks: Ranks) -> Ask:
     return ask
 
 
-async def _drawn(engines: Engines, question: Question) -> list[Answer]:
+async def _drawn(engines: Engines, spares: Sequence[Spare], question: Question) -> list[Answer]:
     async with opened(engines) as found:
-        return await drawn(found, question, engines.pace)
+        return await drawn([*zip(found, spares, strict=True)], question, engines.pace)

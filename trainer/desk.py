@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trainer.engine import Engine, EngineAway, EngineRefuses, Wanted
-from trainer.spare import Pace, Spare
+from trainer.spare import Spare
 
 LOOK_SECONDS = 0.1  # between two looks at what an engine has to do
 _BLIND_LOOKS = 20  # at an engine that says it has nothing to do, and works for us
@@ -37,15 +37,15 @@ class Work(Protocol):
 
 
 class Desk:
-    def __init__(self, engine: Engine, work: Work, pace: Pace) -> None:
-        self._engine, self._work, self._pace = engine, work, pace
-        self._spare, self._open, self._shut = Spare(pace), Event(), Event()
+    def __init__(self, engine: Engine, spare: Spare, work: Work, at_once: int) -> None:
+        self._engine, self._spare, self._work, self._at_once = engine, spare, work, at_once
+        self._open, self._shut = Event(), Event()
         self._asked = self._speaking = 0  # of our answers: under way, and heard of
         self._blind = 0
         self.why = f"{engine.url} is not looked at yet"
 
     def duties(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._watch(), *(self._draw() for _ in range(self._pace.at_once))]
+        return [self._watch(), *(self._draw() for _ in range(self._at_once))]
 
     async def _watch(self) -> None:
         while True:
@@ -64,7 +64,9 @@ class Desk:
             self._shut.clear()
             self._open.set()
         else:
-            self._close(f"{self._engine.url} works for users, or did a moment ago")
+            self._close(
+                f"{self._engine.url} works for users, or did, and few of them may meet ours"
+            )
 
     def _check(self, requests: int, speaking: int) -> None:
         self._blind = self._blind + 1 if speaking > requests else 0
@@ -75,7 +77,7 @@ class Desk:
             )
 
     def _trouble(self, error: EngineAway) -> None:
-        self._spare.troubled()
+        self._spare.leave()
         self._close(str(error))
 
     def _close(self, why: str) -> None:

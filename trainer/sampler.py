@@ -14,7 +14,7 @@ from typing import Any
 from trainer.desk import LOOK_SECONDS, Answer, Desk
 from trainer.endings import NobodyAnswers, RoundFailed
 from trainer.engine import Engine, Wanted
-from trainer.spare import Pace
+from trainer.spare import Pace, Spare
 
 _WORD_SECONDS = 60.0  # between two words of what is waited for
 _log = logging.getLogger("trainer")
@@ -31,10 +31,12 @@ class Question:
     ends: list[int]  # tokens after which nothing comes
 
 
-async def drawn(engines: Sequence[Engine], question: Question, pace: Pace) -> list[Answer]:
+async def drawn(
+    engines: Sequence[tuple[Engine, Spare]], question: Question, pace: Pace
+) -> list[Answer]:
     """One to each prompt. Waits for engines that are busy or away as long as the pace says."""
     work = _Work(question, pace)
-    desks = [Desk(engine, work, pace) for engine in engines]
+    desks = [Desk(engine, spare, work, pace.at_once) for engine, spare in engines]
     duties = [duty for desk in desks for duty in desk.duties()]
     async with TaskGroup() as group:
         tasks = [group.create_task(work.ends_with(duty)) for duty in duties]
@@ -42,6 +44,8 @@ async def drawn(engines: Sequence[Engine], question: Question, pace: Pace) -> li
         await work.over.wait()
         for task in tasks:
             task.cancel()
+    for _, spare in engines:
+        spare.leave()
     if work.failure:
         raise work.failure
     return work.answers

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_NOBODY_SECONDS = 60.0  # without a user: the next of them may meet ours
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -11,27 +13,42 @@ class Pace:
     per_second: float | None  # answers begun, in all engines together
     users: int  # as many requests of users leave room for ours
     quiet_seconds: float  # seen with no more of them, before ours begin
+    met_share: float  # of users, who may come while ours are under way
     patience_seconds: float  # without one more token of any answer
 
 
 class Spare:
-    """Of one engine."""
+    """Of one engine, for a whole round.
+
+    Who comes while ours are under way waits until they are broken off. So ours begin only while
+    those who met them are few among those who came: what one in twenty never meets is not in
+    anybody's 95th percentile.
+    """
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._quiet_since: float | None = None
-        self.users = 0
+        self._users = self._came = self._met = 0
+        self._room = False
 
     def saw(self, requests: int, ours: int, now: float) -> bool:
         """Whether there is room now. `requests`: all that it works on, ours among them."""
-        self.users = max(requests - ours, 0)
-        if self.users > self._pace.users:
-            self._quiet_since = None
+        before, self._users = self._users, max(requests - ours, 0)
+        self._came += max(self._users - before, 0)  # who came and went between two looks is missed
+        if self._users > self._pace.users:
+            self._met += self._users if self._room and ours else 0
+            self.leave()
             return False
         # Not since it was last busy: nobody may have looked for long.
         self._quiet_since = now if self._quiet_since is None else self._quiet_since
-        return now - self._quiet_since >= self._pace.quiet_seconds
+        quiet = now - self._quiet_since
+        self._room = self._room or self._may_begin(quiet)
+        return self._room
 
-    def troubled(self) -> None:
+    def _may_begin(self, quiet: float) -> bool:
+        few = self._met <= self._pace.met_share * self._came or quiet >= _NOBODY_SECONDS
+        return few and quiet >= self._pace.quiet_seconds
+
+    def leave(self) -> None:
         """It needs a while, as after users."""
-        self._quiet_since = None
+        self._quiet_since, self._room = None, False

@@ -1,8 +1,9 @@
 """Whether users notice that an engine draws for a round: `python -m tests.bench.draws`.
 
 Real vLLM; users who come by chance, with prompts of all lengths, and read 32 tokens each. In turn
-the engine draws nothing, what users leave of it, and, as the peer, as much at any time. Told is the
-users' time to the first token, and how much was drawn.
+the engine draws nothing; what users leave of it, so that few of them meet it; the same, whoever
+meets it; and, as the peer, as much at any time. Told is the users' time to the first token, and
+how much was drawn.
 """
 
 import argparse
@@ -23,11 +24,14 @@ import httpx
 
 from trainer.engine import Engine
 from trainer.sampler import Question, drawn
-from trainer.spare import Pace
+from trainer.settings import Settings
+from trainer.spare import Pace, Spare
 
-NOTHING, SPARE, ALWAYS = "nothing", "what users leave", "at any time"
+NOTHING, SPARE, MET, ALWAYS = "nothing", "what users leave", "whoever meets it", "at any time"
 TOKENS, DRAWN_TOKENS = 32, 128
-_WAYS = {SPARE: 0, ALWAYS: 10**6}  # so many users leave room
+_MET_SHARE = Settings.model_fields["trainer_draws_met_share"].default
+# So many users leave room, and such a share of them may meet it.
+_WAYS = {SPARE: (0, _MET_SHARE), MET: (0, 1.0), ALWAYS: (10**6, 1.0)}
 _FIRST, _LAST = 3, 250  # of the tiny model's ids
 _PROMPTS = (16, 384)  # tokens
 
@@ -45,10 +49,10 @@ class Seen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.draws", description=__doc__)
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 2.0], help="users a second")
+    parser.add_argument("--rates", type=float, nargs="+", default=[2.0], help="users a second")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--quiet", type=float, default=1.0, help="trainer_draws_quiet_seconds")
-    parser.add_argument("--users", type=int, default=60, help="in each stretch")
+    parser.add_argument("--users", type=int, default=120, help="in each stretch")
     asked = parser.parse_args()
     # Not at the top: they load torch, and the process that draws takes this file.
     from tests.integration.engine import running_engine
@@ -76,7 +80,7 @@ def warm(url: str) -> None:
 
 def compare(url: str, rate: float, asked: argparse.Namespace) -> None:
     rounds, users = asked.rounds, asked.users
-    found: dict[str, list[Seen]] = {NOTHING: [], SPARE: [], ALWAYS: []}
+    found: dict[str, list[Seen]] = {way: [] for way in (NOTHING, *_WAYS)}
     for seed in range(rounds):
         for way, seen in found.items():
             seen.append(stretch(url, way, rate, users, seed, asked.quiet))  # the same users
@@ -106,7 +110,7 @@ def drawing(url: str, way: str, quiet: float) -> Iterator[None]:
         return
     context, before = multiprocessing.get_context("spawn"), generated(url)
     over = context.Event()
-    process = context.Process(target=draw, args=(url, _WAYS[way], quiet, over))
+    process = context.Process(target=draw, args=(url, *_WAYS[way], quiet, over))
     process.start()
     while generated(url) == before:  # it loads for seconds
         time.sleep(0.5)
@@ -138,21 +142,26 @@ async def first_token_ms(http: aiohttp.ClientSession, url: str, ids: list[int]) 
     return 1000 * waited
 
 
-def draw(url: str, users: int, quiet: float, over: Event) -> None:
+def draw(url: str, users: int, met: float, quiet: float, over: Event) -> None:
     """Again and again, until it is over."""
-    asyncio.run(_draw(url, users, quiet, over))
+    asyncio.run(_draw(url, users, met, quiet, over))
 
 
-async def _draw(url: str, users: int, quiet: float, over: Event) -> None:
+async def _draw(url: str, users: int, met: float, quiet: float, over: Event) -> None:
     pace = Pace(
-        at_once=8, per_second=None, users=users, quiet_seconds=quiet, patience_seconds=3600.0
+        at_once=8,
+        per_second=None,
+        users=users,
+        quiet_seconds=quiet,
+        met_share=met,
+        patience_seconds=3600.0,
     )
-    random = Random(0)
+    random, spare = Random(0), Spare(pace)
     async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         while not over.is_set():
             prompts = [tuple(random.randrange(_FIRST, _LAST) for _ in range(64)) for _ in range(64)]
             question = Question("model", prompts, random.randrange(2**31), DRAWN_TOKENS, [])
-            work = asyncio.create_task(drawn([Engine(url, client)], question, pace))
+            work = asyncio.create_task(drawn([(Engine(url, client), spare)], question, pace))
             while not (over.is_set() or work.done()):  # noqa: ASYNC110 (another process tells)
                 await asyncio.sleep(0.05)
             work.cancel()

@@ -34,7 +34,14 @@ PLAN = plan_of("rloo", learning_rate=1e-3, reward_learning_rate=1e-3, max_new_to
 PROMPTS = [(5, 6, 7, 10 + number) for number in range(40)]
 
 
-PACE = Pace(at_once=4, per_second=None, users=0, quiet_seconds=1.0, patience_seconds=300.0)
+PACE = Pace(
+    at_once=4,
+    per_second=None,
+    users=0,
+    quiet_seconds=1.0,
+    met_share=1.0,
+    patience_seconds=300.0,
+)
 
 
 def engines(url: str) -> Engines:

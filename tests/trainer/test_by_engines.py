@@ -26,7 +26,14 @@ from trainer.spare import Pace
 
 PROMPTS = [(5, 6, 7, 10 + number) for number in range(40)]
 ANY_GAP = {"max_logprob_gap": 1e9}  # it is no policy at all
-PACE = Pace(at_once=4, per_second=None, users=0, quiet_seconds=0.0, patience_seconds=0.7)
+PACE = Pace(
+    at_once=4,
+    per_second=None,
+    users=0,
+    quiet_seconds=0.0,
+    met_share=1.0,
+    patience_seconds=0.7,
+)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from trainer.desk import Answer
 from trainer.endings import NobodyAnswers
 from trainer.engine import Engine, EngineRefuses
 from trainer.sampler import Question, drawn
-from trainer.spare import Pace
+from trainer.spare import Pace, Spare
 
 PROMPTS = [[number, number + 1, number + 2] for number in range(1, 41)]
 MOST = 9  # the script of some prompts is longer
@@ -27,6 +27,7 @@ def pace(**changes: Any) -> Pace:
         "per_second": None,
         "users": 0,
         "quiet_seconds": 0.1,
+        "met_share": 1.0,
         "patience_seconds": 5.0,
     }
     return Pace(**(usual | changes))
@@ -40,7 +41,8 @@ async def draw(*urls: str, **changes: Any) -> list[Answer]:
     prompts = [tuple(prompt) for prompt in PROMPTS]
     question = Question("model-draft-0123456789abcdef-v0", prompts, 7, MOST, [END])
     async with httpx.AsyncClient(trust_env=False) as client:
-        return await drawn([Engine(url, client) for url in urls], question, pace(**changes))
+        how = pace(**changes)
+        return await drawn([(Engine(url, client), Spare(how)) for url in urls], question, how)
 
 
 async def said(one: Scripted, tokens: int) -> None:

@@ -86,11 +86,12 @@ def test_engines_draw_only_where_they_are_asked_to(monkeypatch: pytest.MonkeyPat
         "PER_SECOND": "2.5",
         "BESIDE_USERS": "4",
         "QUIET_SECONDS": "0.5",
+        "MET_SHARE": "0.1",
         "PATIENCE_SECONDS": "60",
     }.items():
         monkeypatch.setenv(f"THUMBWHEEL_TRAINER_DRAWS_{name}", value)
     found = Settings().engines
     assert found is not None
     assert found.urls == ("http://one:8001", "http://two:8001")
-    assert found.pace == Pace(3, 2.5, 4, 0.5, 60.0)
+    assert found.pace == Pace(3, 2.5, 4, 0.5, 0.1, 60.0)
     assert "s3cret" not in repr(found)

@@ -1,8 +1,8 @@
 from trainer.spare import Pace, Spare
 
 
-def spare(*, users: int = 0, quiet: float = 1.0) -> Spare:
-    return Spare(Pace(8, None, users, quiet, 60.0))
+def spare(*, users: int = 0, quiet: float = 1.0, met: float = 1.0) -> Spare:
+    return Spare(Pace(8, None, users, quiet, met, 60.0))
 
 
 def test_it_begins_once_it_has_been_seen_quiet() -> None:
@@ -34,5 +34,33 @@ def test_where_less_is_counted_than_we_asked_nobody_is_there() -> None:
 def test_after_trouble_it_is_left_alone_as_after_users() -> None:
     one = spare()
     assert [one.saw(0, 0, at) for at in (0.0, 1.0)] == [False, True]
-    one.troubled()
+    one.leave()
     assert [one.saw(0, 0, at) for at in (1.1, 2.0, 2.1)] == [False, False, True]
+
+
+def test_after_one_user_met_it_others_must_come_and_go_before_it_begins_again() -> None:
+    one, at = spare(quiet=1.0, met=0.25), 0.0
+    assert [one.saw(0, 0, at) for at in (0.0, 1.0)] == [False, True]  # nobody met it yet
+    assert not one.saw(9, 8, 1.1)  # the first, who meets it
+    begun = []
+    for user in range(4):
+        at = 10.0 * (user + 1)
+        one.saw(0, 0, at)
+        begun.append(one.saw(0, 0, at + 2.0))
+        one.saw(1, 0, at + 3.0)
+    assert begun == [False, False, False, True]  # once four have come
+
+
+def test_who_comes_while_nothing_of_ours_is_under_way_did_not_meet_it() -> None:
+    one = spare(quiet=1.0, met=0.0)
+    assert [one.saw(0, 0, at) for at in (0.0, 1.0)] == [False, True]
+    assert not one.saw(1, 0, 1.1)
+    assert [one.saw(0, 0, at) for at in (2.0, 3.0)] == [False, True]
+
+
+def test_whom_nobody_asked_for_a_minute_may_draw_though_the_next_user_meets_it() -> None:
+    one = spare(quiet=1.0, met=0.0)
+    assert [one.saw(0, 0, at) for at in (0.0, 1.0)] == [False, True]
+    assert not one.saw(9, 8, 1.1)
+    assert [one.saw(0, 0, at) for at in (2.0, 61.9, 62.0)] == [False, False, True]
+    assert one.saw(8, 8, 62.1)
