@@ -85,6 +85,7 @@ Instant = Annotated[AwareDatetime, AfterValidator(_within_utc)]
 # request `chatcmpl-7f`.
 GROUP_END = "."
 BASE = "base"  # the adapter's name where no adapter is on
+NOT_LOADED = "not loaded"  # begins the error of a completion whose adapter no engine could load
 GUARD = "guard"  # who rules where no person does
 
 
@@ -228,6 +229,10 @@ class Forget(Event):
     kind: Literal["forget"] = "forget"
     user: User
     by: Id
+
+
+class Score(Event):
+    kind: Literal["score"] = "score"
 
 
 class DeadLetter(Event):

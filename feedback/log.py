@@ -13,7 +13,9 @@ from typing import Protocol
 from feedback.topics import (
     COMPLETIONS,
     DEADLETTER,
+    DECISIONS,
     FORGETS,
+    LEASE,
     MAX_RECORD_BYTES,
     READ_BYTES,
     ROLLOUTS,
@@ -31,7 +33,9 @@ from feedback.topics import (
 __all__ = [
     "COMPLETIONS",
     "DEADLETTER",
+    "DECISIONS",
     "FORGETS",
+    "LEASE",
     "MAX_RECORD_BYTES",
     "READ_BYTES",
     "ROLLOUTS",

@@ -1,16 +1,24 @@
-"""The controller, wired: `python -m ops`."""
+"""The controller and its control API, wired: `python -m ops`."""
 
 import logging
+import secrets
 import signal
+import socket
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 from feedback.begin import no_arguments, settings_told
-from feedback.log import LogAway, open_log
+from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended, warm
-from ops.controller import Controller
+from ops.api import Place, build
+from ops.controller import Controller, Parts
+from ops.lease import Lease
 from ops.metrics import Metrics
-from ops.observe import Observer
+from ops.observe import Asked, Observer
+from ops.queries import Prometheus
+from ops.refusal import compiled
+from ops.serve import serving
 from ops.settings import Settings
 
 _log = logging.getLogger("ops")
@@ -26,19 +34,45 @@ def main() -> None:
     stop, metrics = threading.Event(), Metrics()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with closing(opened) as log:
-        controller = Controller(
-            log,
-            settings.adapters_folder,
-            rules=settings.rules,
-            observer=Observer(log, settings.examples_folder),
-            warm=lambda adapter: _warm_all(settings, adapter),
-            metrics=metrics,
-        )
+    with closing(opened) as log, _api(settings, log):
         _serve(metrics, settings.ops_metrics_port)
-        while not stop.is_set():
-            _tick(controller, metrics)
-            stop.wait(settings.ops_tick_seconds)
+        _lead(settings, log, metrics, stop)
+
+
+def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> None:
+    lease = Lease(log, f"{socket.gethostname()}-{secrets.token_hex(4)}", settings.ops_lease_seconds)
+    observer = Observer(
+        log, settings.examples_folder, compiled(settings.ops_refusals), _queried(settings)
+    )
+    parts = Parts(
+        log=log,
+        adapters=settings.adapters_folder,
+        observer=observer,
+        warm=lambda adapter: _warm_all(settings, adapter),
+        leads=lease.leads,
+        metrics=metrics,
+    )
+    controller = Controller(parts, settings.rules)
+    while not stop.is_set():
+        _tick(controller, metrics)
+        stop.wait(settings.ops_tick_seconds)
+    try:
+        lease.give_back()
+    except LogAway as error:
+        _log.warning("the lease is not given back, and runs out by itself: %s", error)
+
+
+@contextmanager
+def _api(settings: Settings, log: Log) -> Iterator[None]:
+    place = Place(
+        log=log,
+        examples=settings.examples_folder,
+        adapters=settings.adapters_folder,
+        key=settings.ops_key.get_secret_value() if settings.ops_key else None,
+        alert_reach_seconds=settings.ops_alert_reach_seconds,
+    )
+    with serving(build(place), settings.ops_host, settings.ops_port):
+        yield
 
 
 def _serve(metrics: Metrics, port: int) -> None:
@@ -46,6 +80,12 @@ def _serve(metrics: Metrics, port: int) -> None:
         metrics.serve(port)
     except OSError as error:
         raise SystemExit(f"ops_metrics_port is {port}: {error.strerror}") from error
+
+
+def _queried(settings: Settings) -> Asked:
+    if not settings.ops_prometheus_url:
+        return lambda _: ()
+    return Prometheus(settings.ops_prometheus_url, settings.ops_queries).ask
 
 
 def _warm_all(settings: Settings, adapter: str) -> None:
@@ -56,7 +96,8 @@ def _warm_all(settings: Settings, adapter: str) -> None:
 
 def _tick(controller: Controller, metrics: Metrics) -> None:
     try:
-        controller.tick()
+        with metrics.timed():
+            controller.tick()
     except (LogAway, SplitContended, ConnectionError) as error:
         metrics.failed()
         _log.warning("nothing moves, the next tick tries again: %s", error)

@@ -7,7 +7,8 @@ import httpx
 from pydantic import ValidationError
 
 from feedback.events import BASE, encode, first_complaint
-from feedback.log import Log
+from feedback.examples import Watermark
+from feedback.log import COMPLETIONS, VERDICTS, Log
 from ops.history import splits
 from serving.split import SPLIT_KEY, Split
 
@@ -53,6 +54,12 @@ def change_split(log: Log, seen: Split, reason: str, by: str, **changes: Any) ->
             f"revision {split.revision} was written by {in_force.by} just before: {in_force.reason}"
         )
     return split
+
+
+def reached(log: Log) -> Watermark:
+    """How far the log goes."""
+    topics = (COMPLETIONS.name, VERDICTS.name)
+    return {f"{topic}/{place}": end for topic in topics for place, end in log.end(topic).items()}
 
 
 def warm(engine_url: str, adapter: str, key: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a person may do to the split: roll back, pause, resume."""
+"""What a person may do to the split: roll back, promote, pause, resume."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from feedback.log import Log
 from ops import history, marks
 from ops.act import SplitContended, change_split
 from ops.move import Action
+from ops.trial import action
 from serving.split import Split
 from trainer.adapters import load, verify
 
@@ -36,19 +37,26 @@ def roll_back(log: Log, adapters: Path, by: str, to: str | None = None, reason: 
         raise NothingToDo(f"{to} was never stable; expected one of {known}")
 
     def undone(split: Split) -> Change:
-        change = _undone(split, adapters, to)
-        marks.unmark(adapters, change.fields["stable"])
-        return change
+        return way_back(split, adapters, to, pinned=True)
 
-    return _change(log, by, reason or "rolled back by hand", undone, adapters=adapters)
+    return change(log, by, reason or "rolled back by hand", undone, adapters=adapters)
+
+
+def promote(
+    log: Log, adapters: Path, by: str, canary: str | None = None, reason: str = ""
+) -> Split:
+    """Make the canary stable now, whatever was seen of it. `canary`: only if it is this one."""
+    return change(
+        log, by, reason or "promoted by hand", lambda now: _promoted(now, canary), adapters=adapters
+    )
 
 
 def pause(log: Log, by: str, reason: str = "") -> Split:
-    return _change(log, by, reason or "paused by hand", _paused)
+    return change(log, by, reason or "paused by hand", _paused)
 
 
 def resume(log: Log, by: str, reason: str = "") -> Split:
-    return _change(log, by, reason or "resumed by hand", _resumed)
+    return change(log, by, reason or "resumed by hand", _resumed)
 
 
 def current(log: Log) -> Split:
@@ -64,7 +72,8 @@ def stable(log: Log) -> str:
     return known[-1].stable if known else BASE
 
 
-def _undone(split: Split, adapters: Path, to: str | None) -> Change:
+def way_back(split: Split, adapters: Path, to: str | None, *, pinned: bool) -> Change:
+    """To `to`; without one, to what was before the last move."""
     if to is None:
         to = split.stable if split.canary else _before(split, adapters)
     if to not in (BASE, split.stable):  # what serves goes on serving, and its canary must go
@@ -72,14 +81,24 @@ def _undone(split: Split, adapters: Path, to: str | None) -> Change:
     if to == split.stable and split.canary is None:
         raise NothingToDo(f"{to} is stable already, since revision {split.revision}")
     gone = split.canary if to == split.stable else split.stable
-    fields = {"stable": to, "canary": None, "share_percent": 0.0, "pinned": True}
-    return Change("rolled_back", str(gone), fields)
+    marks.unmark(adapters, to)
+    fields = {"stable": to, "canary": None, "share_percent": 0.0, "pinned": pinned}
+    return Change(action(split, split.model_copy(update=fields)), str(gone), fields)
 
 
 def _before(split: Split, adapters: Path) -> str:
     if split.stable == BASE:
         raise NothingToDo("stable is base, the model with no adapter: nothing is before it")
     return load(adapters, split.stable).parent
+
+
+def _promoted(split: Split, canary: str | None) -> Change:
+    if split.canary is None:
+        raise NothingToDo(f"there is no canary; {split.stable} is stable")
+    if canary not in (None, split.canary):
+        raise NothingToDo(f"the canary is {split.canary}, not {canary}")
+    fields = {"stable": split.canary, "canary": None, "share_percent": 0.0}
+    return Change("promoted", split.canary, fields)
 
 
 def _paused(split: Split) -> Change:
@@ -94,7 +113,7 @@ def _resumed(split: Split) -> Change:
     return Change("resumed", split.canary or split.stable, {"pinned": False})
 
 
-def _change(
+def change(
     log: Log,
     by: str,
     reason: str,
@@ -102,15 +121,16 @@ def _change(
     *,
     adapters: Path | None = None,  # where who is withdrawn is marked
 ) -> Split:
+    """Ask what is to be done about the split in force, and do it, unless others are quicker."""
     for _ in range(TRIES):
         seen = current(log)
-        change = asked(seen)
+        wish = asked(seen)
         try:
-            after = change_split(log, seen, reason, by, **change.fields)
+            after = change_split(log, seen, reason, by, **wish.fields)
         except SplitContended:
             continue  # automation moved at the same moment: look again
         if adapters:
             marks.follow(adapters, [seen, after], after)
-        history.record(log, change.action, change.adapter, after, reason)
+        history.record(log, wish.action, wish.adapter, after, reason)
         return after
     raise SplitContended(f"the split was written by others {TRIES} times in a row; try again")

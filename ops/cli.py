@@ -10,12 +10,14 @@ import typer
 from ops import by_hand, cli_feedback, tables
 from ops.kept import read_kept
 from ops.programs import Ports, Up
+from ops.quarantine import drop
 from ops.rounds import rounds
 from ops.settings import UpSettings, inherited_env, operator
 from ops.terminal import Home, Reason, complained, exists, opened, show
 from ops.trace import trace as traced
 from ops.train import train
 from ops.up import up
+from ops.why import story
 from trainer.advice import advice, needed_by
 
 Plan = Annotated[
@@ -129,16 +131,45 @@ def plan_(home: Home = None, plan: Plan = None) -> None:
 @app.command()
 def rollback(
     to: Annotated[str | None, typer.Option(help="The adapter to go back to, or base.")] = None,
+    quarantine: Annotated[
+        list[str] | None,
+        typer.Option(help="A rater, or a completion's id: let nothing count that they said."),
+    ] = None,
     reason: Reason = "",
     home: Home = None,
 ) -> None:
     """Undo the last move: the canary's traffic or, with no canary, the last promotion.
 
-    Automation pauses until `thumbwheel resume`.
+    Automation pauses until `thumbwheel resume`. The next round learns from where the adapter that
+    serves ended.
     """
     with opened(home) as (settings, log):
-        by_hand.roll_back(log, settings.adapters_folder, operator(), to, reason)
+        split = by_hand.roll_back(log, settings.adapters_folder, operator(), to, reason)
         show(tables.split_line(log))
+        for who in quarantine or ():
+            folder, by = settings.examples_folder, operator()
+            count = drop(log, folder, who, by=by, reason=split.reason)
+            show(f"  {count} verdicts of {who} count no more, as soon as the worker has read it")
+
+
+@app.command()
+def promote(
+    canary: Annotated[str | None, typer.Argument(help="Only if it is this one.")] = None,
+    reason: Reason = "",
+    home: Home = None,
+) -> None:
+    """Make the canary stable now, whatever its users said so far."""
+    with opened(home) as (settings, log):
+        by_hand.promote(log, settings.adapters_folder, operator(), canary, reason)
+        show(tables.split_line(log))
+
+
+@app.command()
+def explain(adapter: str, home: Home = None) -> None:
+    """Why an adapter was promoted, or withdrawn, with the numbers as they were."""
+    with opened(home) as (settings, log):
+        for part in tables.explained(story(log, settings.adapters_folder, adapter)):
+            show(part)
 
 
 @app.command()

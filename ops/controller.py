@@ -4,65 +4,65 @@ It holds no state of its own: killed at any moment, the next tick goes on from w
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from feedback.log import Log
 from ops import history, marks
 from ops.act import CannotLoad, change_split, first_split
-from ops.decide import (
-    Decision,
-    Hold,
-    Observation,
-    Promote,
-    Rules,
-    Start,
-    Step,
-    Trial,
-    Withdraw,
-    decide,
-)
+from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Trial, Withdraw, decide
+from ops.diary import Diary
 from ops.metrics import Metrics
 from ops.move import Action
+from ops.numbers import numbers
 from ops.observe import Observer
-from ops.trial import Rollout, rollout, trial, unrecorded
+from ops.trial import rollout, trial, unrecorded
+from ops.weigh import findings
 from serving.split import Split
 from trainer.adapters import AdapterError, published, verify
 
 BY = "ops"
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a controller needs of the world."""
+
+    log: Log
+    adapters: Path
+    observer: Observer
+    warm: Callable[[str], None]  # every engine answers as this adapter, or it raises
+    leads: Callable[[], bool]
+    metrics: Metrics
+
+
 class Controller:
-    def __init__(
-        self,
-        log: Log,
-        adapters: Path,
-        *,
-        rules: Rules,
-        observer: Observer,
-        warm: Callable[[str], None],
-        metrics: Metrics,
-    ) -> None:
-        self._log, self._adapters, self._rules = log, adapters, rules
-        self._observer, self._warm, self._metrics = observer, warm, metrics
-        self._put_aside = history.PutAside(log)
+    def __init__(self, parts: Parts, rules: Rules) -> None:
+        self._parts, self._rules, self._log = parts, rules, parts.log
+        self._put_aside = history.PutAside(parts.log)
+        self._diary = Diary(parts.log, BY)
 
     def tick(self) -> Decision:
+        if not self._parts.leads():
+            self._parts.metrics.stood_by()
+            return Hold("another controller leads")
         first_split(self._log)
         splits = history.splits(self._log, bad=self._put_aside)
         moves = history.moves(self._log, bad=self._put_aside)
         for done in unrecorded(splits, moves):
-            marks.follow(self._adapters, splits, done.split)
+            marks.follow(self._parts.adapters, splits, done.split)
             history.record(self._log, *done, done.split.reason)
-        now = trial(splits, moves, published(self._adapters), datetime.now(UTC))
-        seen = self._observe(rollout(splits))
+        now = trial(splits, moves, published(self._parts.adapters), datetime.now(UTC))
+        current = rollout(splits)
+        seen = self._parts.observer.look(current) if current else None
         decision = decide(self._rules, now, seen)
+        found = findings(self._rules.evidence, self._rules.alpha, seen) if seen else []
+        told = numbers(seen, found)
+        self._diary.write(now, decision, told)
         self._act(now, decision)
-        self._metrics.ticked(now.split, decision, seen)
+        self._parts.metrics.ticked(now.split, decision, seen, found, self._rules.limits)
         return decision
-
-    def _observe(self, current: Rollout | None) -> Observation | None:
-        return self._observer.look(current) if current else None
 
     def _act(self, now: Trial, decision: Decision) -> None:
         match decision:
@@ -73,18 +73,17 @@ class Controller:
             case Step(share_percent=share):
                 self._move(now.split, "stepped", decision, share_percent=share)
             case Promote():
-                canary = now.split.canary
-                self._move(
-                    now.split, "promoted", decision, stable=canary, canary=None, share_percent=0.0
-                )
+                changes = {"stable": now.split.canary, "canary": None, "share_percent": 0.0}
+                self._move(now.split, "promoted", decision, **changes)
             case Withdraw():
-                self._move(now.split, "withdrawn", decision, canary=None, share_percent=0.0)
+                changes = {"canary": None, "share_percent": 0.0}
+                self._move(now.split, "withdrawn", decision, **changes)
 
     def _start(self, split: Split, start: Start) -> None:
-        """Traffic only for an adapter that is whole and that the engine has answered with."""
+        """Traffic only for an adapter that is whole and that every engine has answered with."""
         try:
-            verify(self._adapters, start.adapter)
-            self._warm(start.adapter)
+            verify(self._parts.adapters, start.adapter)
+            self._parts.warm(start.adapter)
         except (AdapterError, CannotLoad) as error:
             history.record(self._log, "refused", start.adapter, split, str(error))
             return
@@ -99,7 +98,7 @@ class Controller:
 
     def _move(self, split: Split, action: Action, decision: Decision, **changes: object) -> None:
         after = change_split(self._log, split, decision.reason, BY, **changes)
-        marks.follow(self._adapters, [split, after], after)
+        marks.follow(self._parts.adapters, [split, after], after)
         adapter = after.canary or split.canary
         assert adapter is not None  # only a canary moves
         history.record(self._log, action, adapter, after, decision.reason)

@@ -1,10 +1,17 @@
-"""Every rule that can move traffic, on one page. Pure."""
+"""Every rule that can move traffic, on one page. Pure.
 
-from collections.abc import Mapping
+What each guardrail is lies in `guardrails.py`, what the users' verdicts are worth in `weigh.py`.
+"""
+
 from dataclasses import dataclass, field
+from typing import Literal
 
-from ops.evidence import Interval, Pair, Thumbs, gain
+from ops.guardrails import Limits, crossed, unknown
+from ops.seen import Observation
+from ops.weigh import THUMBS, Evidence, Finding, findings
 from serving.split import Split
+
+Goal = Literal["better", "no_worse"]
 
 
 @dataclass(frozen=True)
@@ -15,50 +22,13 @@ class Rules:
     min_seconds: float = 600.0
     min_completions: int = 50
     min_verdicts: int = 5
+    evidence: tuple[Evidence, ...] = (THUMBS, Evidence("comparisons"))
+    goal: Goal = "better"
     alpha: float = 0.05
-    min_gain: float = 0.01
+    min_gain: float = 0.01  # where it must be better: what cannot be is not worth its trial
+    margin: float = 0.02  # where it need be no worse: so much worse is none
     deadline_seconds: float = 7 * 86400.0
-    max_error_rate: float = 0.05
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What was seen of stable, or of the canary, since the trial began.
-
-    Errors come in bursts that spare no arm. They are compared within one step only, while the
-    shares stay as they are: else the arm that grew would look like the cause.
-    """
-
-    completions: int = 0
-    step_completions: int = 0
-    step_errors: int = 0
-    thumbs_by_revision: Mapping[int, Thumbs] = field(default_factory=dict)  # of the split
-
-    @property
-    def thumbs(self) -> Thumbs:
-        found = self.thumbs_by_revision.values()
-        return Thumbs(sum(t.up for t in found), sum(t.total for t in found))
-
-    @property
-    def failed(self) -> Thumbs:
-        """Failures counted as thumbs are: the same test tells whether two arms differ."""
-        return Thumbs(self.step_errors, self.step_completions)
-
-
-@dataclass(frozen=True)
-class Observation:
-    stable: Arm
-    canary: Arm
-
-    @property
-    def failures(self) -> Pair:
-        return Pair(self.canary.failed, self.stable.failed)
-
-    @property
-    def thumbs(self) -> list[Pair]:
-        """Of each revision of the split: no share changes within one."""
-        mine, others = self.canary.thumbs_by_revision, self.stable.thumbs_by_revision
-        return [Pair(mine[revision], others[revision]) for revision in mine.keys() & others.keys()]
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -96,7 +66,7 @@ class Promote(Decision):
 
 
 class Withdraw(Decision):
-    """The canary gets no more traffic."""
+    """The canary gets no more traffic. The reason begins with what it failed."""
 
 
 def decide(rules: Rules, trial: Trial, seen: Observation | None) -> Decision:
@@ -118,56 +88,43 @@ def _begin(rules: Rules, trial: Trial) -> Decision:
 
 
 def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
-    # Against stable's: while the engine itself is away, both arms fail alike.
-    failing = gain([seen.failures], rules.alpha)
-    if failing.low > 0 and failing.estimate > rules.max_error_rate:
-        return Withdraw(
-            f"errors: {_points(failing)}, {_of(seen.canary)} against {_of(seen.stable)}"
-        )
-    better = gain(seen.thumbs, rules.alpha)
-    numbers = f"gain {_points(better)} on {_thumbs(seen)}"
-    if better.high < 0:
-        return Withdraw(f"worse: {numbers}")
-    if better.high < rules.min_gain:
-        return Withdraw(f"futile, cannot gain {rules.min_gain:.1%}: {numbers}")
+    for guardrail, told in crossed(rules.limits, seen):
+        return Withdraw(f"{guardrail}: {told}")
+    found = findings(rules.evidence, rules.alpha, seen)
+    for one in found:
+        if one.gain.high < (-rules.margin if rules.goal == "no_worse" else 0):
+            return Withdraw(f"worse: {one}")
+    told = "; ".join(map(str, found))
+    if rules.goal == "better" and all(one.gain.high < rules.min_gain for one in found):
+        return Withdraw(f"futile: cannot gain {rules.min_gain:.1%}: {told}")
     if trial.seconds > rules.deadline_seconds:
-        return Withdraw(f"futile, not better after {trial.seconds:.0f} s: {numbers}")
-    return _advance(rules, trial, seen, better, numbers)
+        return Withdraw(f"futile: not promoted after {trial.seconds:.0f} s: {told}")
+    return _advance(rules, trial, seen, found)
 
 
-def _advance(
-    rules: Rules, trial: Trial, seen: Observation, better: Interval, numbers: str
-) -> Decision:
+def _advance(rules: Rules, trial: Trial, seen: Observation, found: list[Finding]) -> Decision:
+    numbers = "; ".join(map(str, found))
     if trial.step_seconds < rules.min_seconds:
         return Hold(
             f"{trial.step_seconds:.0f} of {rules.min_seconds:.0f} s at this share; {numbers}"
         )
-    if seen.canary.step_completions < rules.min_completions:
-        return Hold(
-            f"{seen.canary.step_completions} of {rules.min_completions} completions "
-            f"at this share; {numbers}"
-        )
+    if (done := seen.canary.step.completions) < rules.min_completions:
+        return Hold(f"{done} of {rules.min_completions} completions at this share; {numbers}")
+    for what in unknown(rules.limits, seen):
+        return Hold(f"{what}: blind is not healthy; {numbers}")
     later = [s for s in rules.steps_percent if s > trial.split.share_percent]
     if not later:
-        if better.low > 0:
-            return Promote(f"better: {numbers}")
-        return Hold(f"not yet better: {numbers}")
-    if seen.canary.thumbs.total < rules.min_verdicts or better.estimate < 0:
+        return _end(rules, found, numbers)
+    first = found[0]
+    if first.verdicts < rules.min_verdicts or first.gain.estimate < 0:
         return Hold(f"no sign yet that it is not worse: {numbers}")
     return Step(f"not worse so far: {numbers}", later[0])
 
 
-def _points(gain: Interval) -> str:
-    if gain.high - gain.low == float("inf"):
-        return "unknown"
-    low, high = max(gain.low, -1.0), min(gain.high, 1.0)  # no difference of rates is larger
-    return f"{100 * gain.estimate:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
-
-
-def _of(arm: Arm) -> str:
-    return f"{arm.step_errors}/{arm.step_completions}"
-
-
-def _thumbs(seen: Observation) -> str:
-    canary, stable = seen.canary.thumbs, seen.stable.thumbs
-    return f"thumbs {canary.up}/{canary.total} against {stable.up}/{stable.total}"
+def _end(rules: Rules, found: list[Finding], numbers: str) -> Decision:
+    if any(one.gain.low > 0 for one in found):
+        return Promote(f"better: {numbers}")
+    if rules.goal == "no_worse" and found[0].gain.low > -rules.margin:
+        return Promote(f"no worse by {rules.margin:.1%}: {numbers}")
+    missing = "better" if rules.goal == "better" else f"known to be within {rules.margin:.1%}"
+    return Hold(f"not yet {missing}: {numbers}")

@@ -21,16 +21,52 @@ class Thumbs:
         return self.up / self.total if self.total else float("nan")
 
 
+class Tally(NamedTuple):
+    users: int = 0
+    n: int = 0
+    total: float = 0.0
+    nn: float = 0.0
+    nt: float = 0.0
+    tt: float = 0.0
+    squares: float = 0.0
+
+    @classmethod
+    def rate(cls, up: float, n: int) -> "Tally":
+        return cls(n, n, up, n, up, up, up)
+
+    @classmethod
+    def alone(cls, n: int, total: float, squares: float) -> "Tally":
+        return cls(n, n, total, n, total, squares, squares)
+
+    def replaced(
+        self, before: tuple[int, float, float], after: tuple[int, float, float]
+    ) -> "Tally":
+        n0, t0, s0 = before
+        n1, t1, s1 = after
+        return Tally(
+            self.users + (n1 > 0) - (n0 > 0),
+            self.n + n1 - n0,
+            self.total + t1 - t0,
+            self.nn + n1 * n1 - n0 * n0,
+            self.nt + n1 * t1 - n0 * t0,
+            self.tt + t1 * t1 - t0 * t0,
+            self.squares + s1 - s0,
+        )
+
+    def __add__(self, other: "Tally") -> "Tally":  # type: ignore[override]
+        return Tally(*(a + b for a, b in zip(self, other)))
+
+
 class Pair(NamedTuple):
     """What both arms got while the shares stayed as they were."""
 
-    canary: Thumbs
-    stable: Thumbs
+    canary: Tally
+    stable: Tally
 
     @property
     def weight(self) -> float:
         """In inverse proportion to the variance, were the rates the same."""
-        return self.canary.total * self.stable.total / (self.canary.total + self.stable.total)
+        return self.canary.n * self.stable.n / (self.canary.n + self.stable.n)
 
     @property
     def difference(self) -> float:
@@ -39,6 +75,19 @@ class Pair(NamedTuple):
     @property
     def variance(self) -> float:
         return _variance(self.canary) + _variance(self.stable)
+
+
+class Mismatch(NamedTuple):
+    e: float
+    found: bool
+
+
+def mismatch(newcomers: object, alpha: float) -> Mismatch:
+    return Mismatch(1.0, False)
+
+
+def win(strata: list[Tally], alpha: float) -> "Interval":
+    return Interval(-inf, 0.0, inf)
 
 
 class Interval(NamedTuple):
@@ -56,7 +105,7 @@ def gain(pairs: Iterable[Pair], alpha: float) -> Interval:
     drawn towards one half by one thumb of each kind, so that three thumbs of one kind do not look
     like certainty.
     """
-    both = [pair for pair in pairs if pair.canary.total and pair.stable.total]
+    both = [pair for pair in pairs if pair.canary.n and pair.stable.n]
     if not both:
         return Interval(-inf, 0.0, inf)
     whole = sum(pair.weight for pair in both)
@@ -80,10 +129,10 @@ def wilson(thumbs: Thumbs) -> Interval:
     return Interval(min(centre - half, rate), rate, max(centre + half, rate))
 
 
-def _drawn_in(thumbs: Thumbs) -> float:
-    return (thumbs.up + 1) / (thumbs.total + 2)
+def _drawn_in(one: Tally) -> float:
+    return (one.total + 1) / (one.n + 2)
 
 
-def _variance(thumbs: Thumbs) -> float:
-    rate = _drawn_in(thumbs)
-    return rate * (1 - rate) / thumbs.total
+def _variance(one: Tally) -> float:
+    rate = _drawn_in(one)
+    return rate * (1 - rate) / one.n

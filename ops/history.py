@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from feedback.dead import Aside, Bad
 from feedback.events import BadEvent, E, Forget, decode, encode
-from feedback.log import FORGETS, Log, Position, Record, read_all
-from ops.move import Action, Move
+from feedback.examples import Watermark
+from feedback.log import DECISIONS, FORGETS, ROLLOUTS, Log, Position, Record, read_all
+from ops.move import Action, Look, Move
 from serving.split import Split
 
 _log = logging.getLogger(__name__)
@@ -42,13 +43,13 @@ def record(log: Log, action: Action, adapter: str, split: Split, reason: str) ->
         reason=reason,
         by=split.by,
     )
-    log.append("rollouts", adapter, encode(move))
+    log.append(ROLLOUTS.name, adapter, encode(move))
 
 
 def moves(log: Log, bad: Take = leave_out) -> list[Move]:
     """Whoever wrote a split, and a tick that saw it before its move, may both have recorded it."""
     first: dict[object, Move] = {}
-    for move in _all(log, "rollouts", Move, bad):
+    for move in _all(log, ROLLOUTS.name, Move, bad):
         again = move.split_revision if move.action != "refused" else object()
         first.setdefault(again, move)
     return list(first.values())
@@ -61,6 +62,17 @@ def splits(log: Log, bad: Take = leave_out) -> list[Split]:
         if not in_force or split.revision > in_force[-1].revision:
             in_force.append(split)
     return in_force
+
+
+def looks(log: Log, adapter: str) -> list[Look]:
+    """Of one adapter's trial, as far back as the log still has them."""
+    return [look for look in _all(log, DECISIONS.name, Look, leave_out) if look.adapter == adapter]
+
+
+def since(log: Log, adapter: str) -> Watermark:
+    """Nothing of its trial lies before that on the log; empty where that is not known."""
+    started = (look.since for look in looks(log, adapter) if look.decision == "start")
+    return next(started, {})
 
 
 def forgets(log: Log) -> list[Forget]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from feedback.events import Event, Id
 
@@ -20,3 +20,17 @@ class Move(Event):
     split_revision: Annotated[int, Field(ge=1)]
     reason: Annotated[str, Field(min_length=1)]
     by: Annotated[str, Field(min_length=1)]
+
+
+class Look(Event):
+    """What was decided at a tick, and on which numbers."""
+
+    kind: Literal["look"] = "look"
+    decision: Literal["hold", "start", "step", "promote", "withdraw"]
+    adapter: Id | None = None  # the canary, or who may become it
+    split_revision: Annotated[int, Field(ge=1)]  # that was in force
+    reason: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]
+    seen: dict[str, float] = Field(default_factory=dict)
+    # Of a start: how far the log went just before.
+    since: dict[str, NonNegativeInt] = Field(default_factory=dict)

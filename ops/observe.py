@@ -1,17 +1,46 @@
-"""What was seen of stable and canary since the trial began: completions from the log, thumbs from
-the examples. Counts only what is new at each look; all it holds can be counted again."""
+"""What was seen of stable and canary since the trial began: completions and scores from the log,
+verdicts from the examples. Counts only what is new at each look; all it holds can be counted again.
+"""
 
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from feedback import examples
-from feedback.events import Completion
-from feedback.examples import Identity, Watermark
-from feedback.log import COMPLETIONS, Log, read_on
-from ops.decide import Arm, Observation
-from ops.evidence import Thumbs
+from feedback.events import NOT_LOADED, Completion, Score
+from feedback.examples import Watermark
+from feedback.log import COMPLETIONS, SCORES, Log, read_on
+from ops import history
+from ops.drift import Scores
+from ops.evidence import Tally
 from ops.history import readable
+from ops.ledger import Ledger, Word
+from ops.refusal import refuses
+from ops.seen import Arm, Newcomers, Observation, Queried, Side
+from ops.served import Served
 from ops.trial import Rollout
+
+_COLUMNS = (
+    *("completion_id", "slot", "rater", "adapter", "split_revision", "retracted", "weight"),
+    *("up", "value", "winner", "rival_adapter"),
+)
+_WINS = {"a": 1.0, "b": 0.0, "tie": 0.5, "both_bad": 0.5}  # of A
+_OUTCOME = "outcome:"
+
+
+Asked = Callable[[Rollout], Sequence[Queried]]
+
+
+class Place(NamedTuple):
+    """Where words are counted together."""
+
+    of: str  # thumb, a, b (where the canary was shown) or outcome:NAME
+    adapter: str
+    revision: int
 
 
 @dataclass
@@ -19,61 +48,144 @@ class _Seen:
     """Where the last look ended, and what was found up to there."""
 
     rollout: Rollout
-    offsets: dict[int, int] = field(default_factory=dict)
-    watermark: Watermark = field(default_factory=dict)
-    ids: set[str] = field(default_factory=set)  # what was spooled may be on the log twice
-    completions: dict[str, int] = field(default_factory=dict)
-    step_completions: dict[str, int] = field(default_factory=dict)
-    step_errors: dict[str, int] = field(default_factory=dict)
-    thumbs: dict[Identity, tuple[str, int, bool]] = field(default_factory=dict)
+    offsets: dict[int, int]
+    watermark: Watermark
+    ledger: Ledger = field(default_factory=Ledger)
+    completions: Counter[str] = field(default_factory=Counter)
+    served: dict[str, Served] = field(default_factory=dict)
+    newcomers: Counter[tuple[int, str]] = field(default_factory=Counter)
+    places: list[Place] = field(default_factory=list)
+    tallies: dict[Place, Tally] = field(default_factory=dict)
 
 
 class Observer:
-    def __init__(self, log: Log, folder: Path) -> None:
-        self._log, self._folder = log, folder
+    def __init__(
+        self,
+        log: Log,
+        folder: Path,
+        refusals: re.Pattern[str],
+        queried: Asked = lambda _: (),
+    ) -> None:
+        self._log, self._folder, self._refusals = log, folder, refusals
+        self._queried = queried
         self._seen: _Seen | None = None
+        self._scores, self._scores_read = Scores(), dict[int, int]()
 
     def look(self, rollout: Rollout) -> Observation:
-        if self._seen is None or self._seen.rollout != rollout:
-            self._seen = _Seen(rollout)
-        self._count_completions(self._seen)
-        self._count_thumbs(self._seen)
+        seen = self._of(rollout)
+        self._count_completions(seen)
+        self._count_words(seen)
+        self._read_scores()
+        drifts = self._scores.drifts(rollout.canary, rollout.first.stable)
+        newest = max((drift.newest for drift in drifts.values()), default=None)
         return Observation(
-            stable=_arm(self._seen, rollout.first.stable),
-            canary=_arm(self._seen, rollout.canary),
+            stable=_arm(seen, rollout.first.stable),
+            canary=_arm(seen, rollout.canary),
+            wins=_wins(seen),
+            newcomers=_newcomers(seen),
+            drifts=drifts,
+            score_seconds=(datetime.now(UTC) - newest).total_seconds() if newest else None,
+            queried=self._queried(rollout),
         )
+
+    def _of(self, rollout: Rollout) -> _Seen:
+        if self._seen is None or self._seen.rollout.first != rollout.first:
+            if self._seen:
+                self._seen.ledger.close()
+            since = history.since(self._log, rollout.canary)
+            mine = f"{COMPLETIONS.name}/"
+            offsets = {
+                int(place.removeprefix(mine)): at
+                for place, at in since.items()
+                if place.startswith(mine)
+            }
+            self._seen = _Seen(rollout, offsets, since)
+        elif self._seen.rollout.step != rollout.step:
+            self._seen.rollout, self._seen.served = rollout, {}
+        return self._seen
 
     def _count_completions(self, seen: _Seen) -> None:
         records = read_on(self._log, COMPLETIONS.name, seen.offsets)
         for _, completion in readable(records, (Completion,)):
-            _count(seen, completion)
+            if _on_trial(seen, completion.split_revision):
+                self._count(seen, completion)
 
-    def _count_thumbs(self, seen: _Seen) -> None:
+    def _count(self, seen: _Seen, one: Completion) -> None:
+        # What was spooled may be on the log twice.
+        if not seen.ledger.is_new("completion", one.id):
+            return
+        revision, name = one.split_revision or 0, one.adapter
+        seen.completions[name] += 1
+        if seen.ledger.is_new("user", one.user):
+            seen.newcomers[revision, name] += 1
+        if revision >= seen.rollout.step.revision:
+            served = seen.served.setdefault(name, Served())
+            _add(served, one, refused=refuses(one.answer, one.finish_reason, self._refusals))
+
+    def _count_words(self, seen: _Seen) -> None:
         for batch in examples.batches(self._folder, seen.watermark):
-            for row in examples.rows(batch):
-                revision = row.split_revision
-                if row.slot != "thumb" or revision is None or not _on_trial(seen, revision):
-                    continue
-                seen.thumbs.pop(row.identity, None)
-                if row.up is not None and row.weight > 0:
-                    seen.thumbs[row.identity] = (row.adapter, revision, row.up)
+            for row in examples.some(batch, _COLUMNS):
+                _hear(seen, row)
             seen.watermark |= batch.end
 
+    def _read_scores(self) -> None:
+        records = read_on(self._log, SCORES.name, self._scores_read)
+        for _, score in readable(records, (Score,)):
+            self._scores.add(score)
 
-def _count(seen: _Seen, completion: Completion) -> None:
-    if not _on_trial(seen, completion.split_revision) or completion.id in seen.ids:
+
+def _add(served: Served, one: Completion, *, refused: bool) -> None:
+    served.completions += 1
+    if one.error is not None:
+        # A reader who hangs up is no fault of the adapter's.
+        served.errors += one.error != "client closed"
+        served.not_loaded += one.error.startswith(NOT_LOADED)
         return
-    seen.ids.add(completion.id)
-    name = completion.adapter
-    seen.completions[name] = seen.completions.get(name, 0) + 1
-    if (completion.split_revision or 0) >= seen.rollout.step.revision:
-        seen.step_completions[name] = seen.step_completions.get(name, 0) + 1
-        seen.step_errors[name] = seen.step_errors.get(name, 0) + _failed(completion)
+    served.refusals += refused
+    served.waits.add(one.total_seconds)
+    tokens = len(one.answer_ids) if one.answer_tokens is None else one.answer_tokens
+    served.lengths.add(tokens)
 
 
-def _failed(completion: Completion) -> bool:
-    # A reader who hangs up is no fault of the adapter's.
-    return completion.error is not None and completion.error != "client closed"
+def _hear(seen: _Seen, row: dict[str, Any]) -> None:
+    """Count what a row says, in place of what the same user said there before."""
+    word = None if row["retracted"] or row["weight"] <= 0 else _word(seen, row)
+    identity = (row["completion_id"], row["slot"], row["rater"])
+    for change in seen.ledger.say(identity, word):
+        place = seen.places[change.place]
+        before = seen.tallies.get(place, Tally())
+        seen.tallies[place] = before.replaced(change.before, change.after)
+
+
+def _word(seen: _Seen, row: dict[str, Any]) -> Word | None:
+    found = _compared(seen, row) if row["slot"] == "comparison" else _rated(seen, row)
+    if found is None:
+        return None
+    place, value = found
+    if place not in seen.tallies:
+        seen.tallies[place] = Tally()
+        seen.places.append(place)
+    return Word(seen.places.index(place), row["rater"], value)
+
+
+def _rated(seen: _Seen, row: dict[str, Any]) -> tuple[Place, float] | None:
+    slot, revision = row["slot"], row["split_revision"]
+    value = row["up"] if slot == "thumb" else row["value"]
+    counts = slot == "thumb" or slot.startswith(_OUTCOME)
+    if not counts or value is None or not _on_trial(seen, revision):
+        return None
+    return Place(slot, row["adapter"], revision), float(value)
+
+
+def _compared(seen: _Seen, row: dict[str, Any]) -> tuple[Place, float] | None:
+    """Names are never used twice: who compared these two did so in this trial."""
+    stable, canary = seen.rollout.first.stable, seen.rollout.canary
+    a, b = row["adapter"], row["rival_adapter"]
+    if {a, b} != {stable, canary} or row["winner"] not in _WINS:
+        return None
+    a_wins = _WINS[row["winner"]]
+    shown, value = ("a", a_wins) if a == canary else ("b", 1 - a_wins)
+    return Place(shown, canary, seen.rollout.first.revision), value
 
 
 def _on_trial(seen: _Seen, revision: int | None) -> bool:
@@ -82,14 +194,30 @@ def _on_trial(seen: _Seen, revision: int | None) -> bool:
 
 
 def _arm(seen: _Seen, adapter: str) -> Arm:
-    thumbs = dict[int, Thumbs]()
-    for name, revision, up in seen.thumbs.values():
-        if name == adapter:
-            so_far = thumbs.get(revision, Thumbs())
-            thumbs[revision] = Thumbs(so_far.up + up, so_far.total + 1)
+    outcomes = dict[str, dict[int, Tally]]()
+    for place, tally in seen.tallies.items():
+        if place.adapter == adapter and tally.n:
+            outcomes.setdefault(place.of, {})[place.revision] = tally
     return Arm(
-        completions=seen.completions.get(adapter, 0),
-        step_completions=seen.step_completions.get(adapter, 0),
-        step_errors=seen.step_errors.get(adapter, 0),
-        thumbs_by_revision=thumbs,
+        completions=seen.completions[adapter],
+        step=seen.served.get(adapter, Served()),
+        thumbs=outcomes.pop("thumb", {}),
+        outcomes={
+            name.removeprefix(_OUTCOME): found
+            for name, found in outcomes.items()
+            if name.startswith(_OUTCOME)
+        },
     )
+
+
+def _wins(seen: _Seen) -> dict[Side, Tally]:
+    of: dict[str, Side] = {"a": "a", "b": "b"}
+    return {of[place.of]: tally for place, tally in seen.tallies.items() if place.of in of}
+
+
+def _newcomers(seen: _Seen) -> list[Newcomers]:
+    stable, canary, shares = seen.rollout.first.stable, seen.rollout.canary, seen.rollout.shares
+    return [
+        Newcomers(share, seen.newcomers[revision, canary], seen.newcomers[revision, stable])
+        for revision, share in shares.items()
+    ]

@@ -70,6 +70,23 @@ def decide(log: Log, folder: Path, who: str, weight: float, *, by: str, reason: 
     return Decided(weight, {one.identity for one in new}, after, overruled)
 
 
+def drop(log: Log, folder: Path, who: str, *, by: str, reason: str) -> int:
+    """Let nothing count that `who` said, or that was said of the completion `who`; how much it is.
+
+    Whether the guard quarantined it or not.
+    """
+    found = dict[Identity, bool]()
+    for row in _rows(folder):
+        identity = _identity(row)
+        if who in (identity.rater, identity.completion_id):
+            found[identity] = not row["retracted"]
+    standing = [identity for identity, stands in found.items() if stands]
+    if not standing:
+        raise NothingToDo(f"{who!r} said nothing, and nothing was said of it; expected a rater")
+    log.append_all([_item(identity, 0.0, by, reason) for identity in standing])
+    return len(standing)
+
+
 def is_settled(folder: Path, decided: Decided) -> bool:
     """The worker has given the weight to all of them."""
     by_hand = (row for row in _rows(folder, decided.after) if row["ruling"])

@@ -2,19 +2,64 @@
 
 import getpass
 import os
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feedback.begin import Addresses, Folder
 from feedback.events import GUARD
-from ops.decide import Rules
+from ops.decide import Goal, Rules
+from ops.guardrails import Limits
+from ops.queries import Query
+from ops.refusal import USUAL, compiled
+from ops.weigh import Evidence
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Share = Annotated[float, Field(gt=0, lt=100)]
 Rate = Annotated[float, Field(ge=0, le=1)]
+
+
+def _apart(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _evidence(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    of = value.removeprefix("-")
+    name = of.removeprefix("outcome:")
+    if of not in ("thumbs", "comparisons") and (name == of or not name):
+        raise ValueError(f"{value!r}; expected thumbs, comparisons or outcome:NAME")
+    if value != of and name == of:
+        raise ValueError(f"{value!r}; expected a minus before outcome:NAME only")
+    return Evidence(of, less_is_better=value != of)
+
+
+def _pattern(value: str) -> str:
+    try:
+        compiled(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from error
+    return value
+
+
+def _none_by_name(value: object) -> object:
+    return None if value == "none" else value
+
+
+Kind = Annotated[Evidence, BeforeValidator(_evidence)]
+# `none`: there is no such limit.
+Budget = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_none_by_name)]
 
 
 class Settings(BaseSettings):
@@ -42,12 +87,52 @@ class Settings(BaseSettings):
     ops_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     ops_min_gain: Rate = 0.01  # a canary that cannot be this much better is not worth its trial
     ops_deadline_seconds: Annotated[float, Field(gt=0)] = 7 * 86400.0
+    # What decides: thumbs, comparisons, outcome:NAME, or -outcome:NAME where less is better.
+    ops_evidence: Annotated[tuple[Kind, ...], NoDecode, BeforeValidator(_apart)] = (
+        Evidence("thumbs"),
+        Evidence("comparisons"),
+    )
+    ops_goal: Goal = "better"
+    ops_margin: Rate = 0.02  # with no_worse: so much worse is none
+    # A canary that is beyond one of these, beside stable, is withdrawn.
     ops_max_error_rate: Rate = 0.05
+    ops_max_refusal_rate: Rate = 0.05
+    ops_max_latency_ratio: Annotated[float, Field(gt=1)] = 1.5
+    ops_max_length_ratio: Annotated[float, Field(gt=1)] = 2.0
+    ops_max_not_loaded: Annotated[int, Field(ge=1)] = 3
+    ops_max_kl_stable: Budget = 5.0
+    ops_max_kl_base: Budget = 20.0
+    ops_score_max_seconds: Annotated[float, Field(gt=0)] = 900.0
+    ops_refusals: Annotated[str, AfterValidator(_pattern)] = USUAL
+    ops_prometheus_url: str | None = None
+    ops_queries: tuple[Query, ...] = ()
+    # The control API.
+    ops_host: str = "127.0.0.1"
+    ops_port: Port = 9104
+    ops_key: SecretStr | None = None  # without one nobody may change anything through it
+    # An alert undoes no promotion that is older.
+    ops_alert_reach_seconds: Annotated[float, Field(gt=0)] = 86400.0
+    # Of several controllers one leads; where it dies, another one does after so long.
+    ops_lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
 
     @field_validator("ops_steps_percent", mode="before")
     @classmethod
     def _split_by_commas(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
+
+    @field_validator("ops_evidence")
+    @classmethod
+    def _some_evidence(cls, evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+        if not evidence or len({one.of for one in evidence}) < len(evidence):
+            told = ",".join(map(str, evidence))
+            raise ValueError(f"{told!r}; expected one kind or several, each once")
+        return evidence
+
+    @model_validator(mode="after")
+    def _queries_need_somebody_to_ask(self) -> Self:
+        if self.ops_queries and not self.ops_prometheus_url:
+            raise ValueError("ops_queries are set; expected ops_prometheus_url, too")
+        return self
 
     @field_validator("ops_steps_percent")
     @classmethod
@@ -80,7 +165,23 @@ class Settings(BaseSettings):
             alpha=self.ops_alpha,
             min_gain=self.ops_min_gain,
             deadline_seconds=self.ops_deadline_seconds,
-            max_error_rate=self.ops_max_error_rate,
+            evidence=self.ops_evidence,
+            goal=self.ops_goal,
+            margin=self.ops_margin,
+            limits=self.limits,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            error_rate=self.ops_max_error_rate,
+            refusal_rate=self.ops_max_refusal_rate,
+            latency_ratio=self.ops_max_latency_ratio,
+            length_ratio=self.ops_max_length_ratio,
+            not_loaded=self.ops_max_not_loaded,
+            kl_stable=self.ops_max_kl_stable,
+            kl_base=self.ops_max_kl_base,
+            score_seconds=self.ops_score_max_seconds,
         )
 
 

@@ -1,7 +1,7 @@
 """What `thumbwheel status`, `history`, `plan`, `trace`, `quarantine` and `forget` print."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from rich.table import Column, Table
@@ -16,6 +16,7 @@ from ops.forget import Known
 from ops.quarantine import Held
 from ops.trace import Stop
 from ops.trial import fate
+from ops.why import Story
 from trainer.adapters import Manifest, published
 from trainer.advice import Advice
 
@@ -64,6 +65,25 @@ def moves(log: Log) -> Table:
         row = (when, move.action, move.adapter, str(move.split_revision), move.by, move.reason)
         table.add_row(*row)
     return table
+
+
+def explained(story: Story) -> Iterator[Table | str]:
+    """Its round, what was decided on it and why, and the numbers of its last look."""
+    yield f"{story.adapter}, made of {story.parent} by {story.method}: {story.state}"
+    gates = Table("gate", "", "why")
+    for gate in story.gates:
+        gates.add_row(gate.name, "passed" if gate.passed else "failed", gate.reason)
+    yield gates
+    moved = Table("when (UTC)", "what", "split", "by", "why")
+    for move in story.moves:
+        when = f"{move.at:%Y-%m-%d %H:%M:%S}"
+        moved.add_row(when, move.action, str(move.split_revision), move.by, move.reason)
+    yield moved
+    if story.numbers:
+        numbers = Table("number, as it was", Column("", justify="right"))
+        for name, value in story.numbers.items():
+            numbers.add_row(name, f"{value:.4g}")
+        yield numbers
 
 
 def methods(advice: Advice) -> Table:

@@ -1,5 +1,6 @@
 """Where the roll-out stands, told from the splits, the moves and the manifests alone. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -36,6 +37,7 @@ class Rollout:
     canary: str
     first: Split
     step: Split
+    shares: Mapping[int, float]  # of traffic, by revision
 
 
 def action(before: Split, after: Split) -> Action:
@@ -74,7 +76,8 @@ def rollout(splits: list[Split]) -> Rollout | None:
         return None
     mine = [split for split in splits if split.canary == now.canary]
     step = next(split for split in mine if split.share_percent == now.share_percent)
-    return Rollout(now.canary, mine[0], step)
+    shares = {split.revision: split.share_percent / 100 for split in mine}
+    return Rollout(now.canary, mine[0], step, shares)
 
 
 def trial(

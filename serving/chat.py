@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import ValidationError
 
 from feedback.answers import written
-from feedback.events import BASE, first_complaint, group_of
+from feedback.events import BASE, NOT_LOADED, first_complaint, group_of
 from feedback.log import COMPLETIONS
 from feedback.privacy import CannotRedact, Redact, pseudonym
 from serving.apis import Api, Part
@@ -157,7 +157,7 @@ class Chat:
         return Chosen(*choose(self.split(), user))
 
     async def _fall_back(self, turn: Turn, split: Split, refusal: EngineRefused) -> Opened:
-        failed = replace(turn, error=str(refusal), engine_failed=True)
+        failed = replace(turn, error=f"{NOT_LOADED}: {refusal}", engine_failed=True)
         failed.id = turn.id
         opened = await self._ask(turn, Chosen(split.stable), new_request_id())
         self._remember(failed, perf_counter() - turn.ask.started)  # whoever judges it must see it

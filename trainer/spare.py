@@ -34,9 +34,10 @@ class Spare:
     def saw(self, requests: int, ours: int, now: float) -> bool:
         """Whether there is room now. `requests`: all that it works on, ours among them."""
         before, self._users = self._users, max(requests - ours, 0)
-        self._came += max(self._users - before, 0)  # who came and went between two looks is missed
+        came = max(self._users - before, 0)  # who came and went between two looks is missed
+        self._came += came
         if self._users > self._pace.users:
-            self._met += self._users if self._room and ours else 0
+            self._met += came if ours else 0  # also who comes while ours are being broken off
             self.leave()
             return False
         # Not since it was last busy: nobody may have looked for long.

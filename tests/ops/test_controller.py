@@ -6,17 +6,24 @@ from feedback.events import BASE
 from ops import history
 from ops.act import CannotLoad, change_split
 from ops.by_hand import pause, resume, roll_back
-from ops.controller import Controller
+from ops.controller import Controller, Parts
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Withdraw
+from ops.guardrails import Limits
 from ops.metrics import Metrics
 from ops.observe import Observer
+from ops.refusal import USUAL, compiled
 from ops.trial import fate
 from serving.split import Split
 from tests.ops.made import FAILED, Place
 from trainer.adapters import load
 
 RULES = Rules(
-    steps_percent=(10, 50), min_seconds=0, min_completions=10, min_verdicts=5, deadline_seconds=60
+    steps_percent=(10, 50),
+    min_seconds=0,
+    min_completions=10,
+    min_verdicts=5,
+    deadline_seconds=60,
+    limits=Limits(kl_stable=None, kl_base=None),
 )
 
 
@@ -27,14 +34,15 @@ class Desk:
         self.place, self.warmed, self.refuses = place, list[str](), False
 
     def tick(self) -> Decision:
-        return Controller(
-            self.place.log,
-            self.place.adapters,
-            rules=RULES,
-            observer=Observer(self.place.log, self.place.examples),
+        parts = Parts(
+            log=self.place.log,
+            adapters=self.place.adapters,
+            observer=Observer(self.place.log, self.place.examples, compiled(USUAL)),
             warm=self._warm,
+            leads=lambda: True,
             metrics=Metrics(),
-        ).tick()
+        )
+        return Controller(parts, RULES).tick()
 
     def _warm(self, adapter: str) -> None:
         self.warmed.append(adapter)

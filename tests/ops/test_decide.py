@@ -6,23 +6,22 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ops.decide import (
-    Arm,
-    Decision,
-    Hold,
-    Observation,
-    Promote,
-    Rules,
-    Start,
-    Step,
-    Trial,
-    Withdraw,
-    decide,
-)
-from ops.evidence import Thumbs
+from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Trial, Withdraw, decide
+from ops.evidence import Tally
+from ops.guardrails import Limits
+from ops.seen import Arm, Observation
+from ops.served import Served
+from ops.weigh import THUMBS
 from serving.split import Split
 
-RULES = Rules(steps_percent=(10, 50), min_seconds=60, min_completions=20, min_verdicts=5)
+RULES = Rules(
+    steps_percent=(10, 50),
+    min_seconds=60,
+    min_completions=20,
+    min_verdicts=5,
+    evidence=(THUMBS,),
+    limits=Limits(kl_stable=None, kl_base=None),
+)
 ALONE = Split(at=datetime.now(UTC), revision=3, stable="m-v1", reason="so", by="ops")
 ON_TRIAL = ALONE.model_copy(update={"canary": "m-v2", "share_percent": 10.0})
 LAST_STEP = ALONE.model_copy(update={"canary": "m-v2", "share_percent": 50.0})
@@ -42,8 +41,8 @@ def seen(
     stable_errors: int = 0,
 ) -> Observation:
     return Observation(
-        stable=Arm(100, 100, stable_errors, {1: Thumbs(*stable)}),
-        canary=Arm(completions, completions, errors, {1: Thumbs(*canary)}),
+        stable=Arm(100, Served(100, stable_errors), {1: Tally.rate(*stable)}),
+        canary=Arm(completions, Served(completions, errors), {1: Tally.rate(*canary)}),
     )
 
 
@@ -67,7 +66,7 @@ def seen(
         (trial(ON_TRIAL, seconds=5), seen((0, 20)), Withdraw, "worse: gain -4"),
         (trial(LAST_STEP), seen((5000, 10000), (5000, 10000)), Hold, "not yet better"),
         (trial(LAST_STEP), seen((50000, 100000), (50200, 100000)), Withdraw, "cannot gain 1.0%"),
-        (trial(LAST_STEP, seconds=8 * 86400), seen((9, 10)), Withdraw, "not better after"),
+        (trial(LAST_STEP, seconds=8 * 86400), seen((9, 10)), Withdraw, "not promoted after"),
         (trial(ON_TRIAL), seen((9, 10), errors=20), Withdraw, "errors: .* 20/100 against 0/100"),
         (trial(ON_TRIAL), seen((9, 10), errors=4), Step, "not worse so far"),
         (trial(ON_TRIAL), seen((9, 10), errors=80, stable_errors=72), Step, "not worse so far"),

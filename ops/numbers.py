@@ -1,0 +1,45 @@
+"""What was seen, as numbers with names: for the history and for who asks why. Pure."""
+
+from math import isfinite
+
+from ops.evidence import Interval
+from ops.seen import Arm, Observation
+from ops.weigh import Finding
+
+
+def numbers(seen: Observation | None, found: list[Finding]) -> dict[str, float]:
+    """What is not known is left out."""
+    if seen is None:
+        return {}
+    told = dict[str, float]()
+    for name, arm in (("canary", seen.canary), ("stable", seen.stable)):
+        told |= {f"{name}.{key}": value for key, value in _of(arm).items()}
+    for one in found:
+        told |= _interval(f"{one.of}.gain", one.gain) | {f"{one.of}.canary": float(one.verdicts)}
+    for to, drift in seen.drifts.items():
+        told |= _interval(f"kl.{to}", Interval(drift.low, drift.estimate, drift.high))
+        told[f"kl.{to}.answers"] = float(drift.answers)
+    told |= {f"query.{one.name}": one.value for one in seen.queried if one.value is not None}
+    return {name: value for name, value in told.items() if isfinite(value)}
+
+
+def _of(arm: Arm) -> dict[str, float]:
+    step, rated = arm.step, arm.rated
+    told = {
+        "completions": float(arm.completions),
+        "thumbs": float(rated.n),
+        "thumbs_up": rated.total,
+        "step.completions": float(step.completions),
+        "step.errors": float(step.errors),
+        "step.not_loaded": float(step.not_loaded),
+        "step.refusals": float(step.refusals),
+        "step.p95_seconds": step.waits.percentile(0.95),
+    }
+    if step.lengths.n:
+        told["step.log_tokens"] = step.lengths.total / step.lengths.n
+    return told
+
+
+def _interval(name: str, found: Interval) -> dict[str, float]:
+    low, estimate, high = found
+    return {f"{name}.low": low, name: estimate, f"{name}.high": high}

@@ -1,0 +1,77 @@
+"""Guardrails that operators name themselves: PromQL, asked of a Prometheus. Edge."""
+
+import time
+from collections.abc import Sequence
+from math import isnan
+from string import Template
+from typing import Annotated, NamedTuple
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ops.seen import Queried
+from ops.trial import Rollout
+
+EVERY_SECONDS = 15.0  # it scrapes no more often
+_TIMEOUT_SECONDS = 2.0
+
+
+class Query(BaseModel):
+    """`promql` may speak of `$canary` and `$stable`. Above `most` the canary is withdrawn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    promql: Annotated[str, Field(min_length=1)]
+    most: float
+
+
+class _Sample(BaseModel):
+    value: tuple[float, float]
+
+
+class _Data(BaseModel):
+    result: list[_Sample]
+
+
+class _Reply(BaseModel):
+    data: _Data
+
+
+class _Asked(NamedTuple):
+    canary: str
+    at: float
+    found: list[Queried]
+
+
+class Prometheus:
+    """What it said is remembered for a while."""
+
+    def __init__(self, url: str, queries: Sequence[Query]) -> None:
+        self._url, self._queries = url.rstrip("/"), queries
+        self._last: _Asked | None = None
+
+    def ask(self, rollout: Rollout) -> list[Queried]:
+        now, last = time.monotonic(), self._last
+        if last is None or last.canary != rollout.canary or now - last.at >= EVERY_SECONDS:
+            found = [
+                Queried(one.name, self._value(one, rollout), one.most) for one in self._queries
+            ]
+            self._last = last = _Asked(rollout.canary, now, found)
+        return last.found
+
+    def _value(self, query: Query, rollout: Rollout) -> float | None:
+        """The largest, of several series; None where it cannot say."""
+        names = {"canary": rollout.canary, "stable": rollout.first.stable}
+        asked = {"query": Template(query.promql).safe_substitute(names)}
+        try:
+            reply = httpx.get(
+                f"{self._url}/api/v1/query",
+                params=asked,
+                timeout=_TIMEOUT_SECONDS,
+                trust_env=False,  # a proxy of the environment is for the world outside
+            )
+            reply.raise_for_status()
+            result = _Reply.model_validate_json(reply.content).data.result
+        except (httpx.HTTPError, ValidationError):
+            return None
+        return max((one.value[1] for one in result if not isnan(one.value[1])), default=None)

@@ -1,0 +1,86 @@
+"""What users' verdicts say of a canary, one kind of verdict after the other. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ops.evidence import Interval, Tally, gain, win
+from ops.seen import Observation
+
+_FIRST_SHARE = 0.8  # of alpha, where there are several
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`thumbs`, `comparisons` or `outcome:NAME`; of some outcomes less is better."""
+
+    of: str
+    less_is_better: bool = False
+
+    def __str__(self) -> str:
+        return f"-{self.of}" if self.less_is_better else self.of
+
+
+THUMBS = Evidence("thumbs")
+
+
+class Finding(NamedTuple):
+    """The canary's gain over stable by one kind of verdict, with bounds that hold at each look."""
+
+    of: str
+    gain: Interval
+    verdicts: int  # on the canary
+    told: str
+
+    def __str__(self) -> str:
+        return self.told
+
+
+def findings(wanted: Sequence[Evidence], alpha: float, seen: Observation) -> list[Finding]:
+    """The first has most of alpha, so that the others cost it little; together they have that."""
+    others = len(wanted) - 1
+    shares = [_FIRST_SHARE if others else 1.0] + [(1 - _FIRST_SHARE) / max(others, 1)] * others
+    return [_finding(one, share * alpha, seen) for one, share in zip(wanted, shares, strict=True)]
+
+
+def _finding(one: Evidence, alpha: float, seen: Observation) -> Finding:
+    if one.of == "comparisons":
+        return _compared(alpha, seen)
+    name = one.of.removeprefix("outcome:")
+    pairs = seen.thumbs if one == THUMBS else seen.outcomes(name)
+    found = gain(pairs, alpha)
+    if one.less_is_better:
+        found = Interval(-found.high, -found.estimate, -found.low)
+    arms = [sum(arm, Tally()) for arm in zip(*pairs, strict=True)] or [Tally(), Tally()]
+    show = _rate if one == THUMBS else _mean
+    told = f"{name} {show(arms[0])} against {show(arms[1])}"
+    points = _points(found) if one == THUMBS else _numbers(found)
+    return Finding(str(one), found, arms[0].n, f"gain {points} on {told}")
+
+
+def _compared(alpha: float, seen: Observation) -> Finding:
+    found = win([*seen.wins.values()], alpha)
+    every = sum(seen.wins.values(), Tally())
+    told = f"won {every.total:g} of {every.n} comparisons"
+    return Finding("comparisons", found, every.n, f"gain {_points(found)}, {told}")
+
+
+def _rate(tally: Tally) -> str:
+    return f"{tally.total:g}/{tally.n}"
+
+
+def _mean(tally: Tally) -> str:
+    return f"{tally.total / tally.n:.4g} of {tally.n}" if tally.n else "nothing"
+
+
+def _points(gain: Interval) -> str:
+    if gain.high - gain.low == float("inf"):
+        return "unknown"
+    low, high = max(gain.low, -1.0), min(gain.high, 1.0)  # no difference of rates is larger
+    return f"{100 * gain.estimate:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def _numbers(gain: Interval) -> str:
+    if gain.high - gain.low == float("inf"):
+        return "unknown"
+    return f"{gain.estimate:+.3g} ({gain.low:+.3g} to {gain.high:+.3g})"

@@ -1,0 +1,101 @@
+"""Each guardrail by itself, and what an equal canary meets."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ops.drift import Drift
+from ops.guardrails import Limits, crossed, unknown
+from ops.seen import Arm, Newcomers, Observation, Queried
+from ops.served import Lengths, Served, Waits
+
+ALONE = Limits(kl_stable=None, kl_base=None)
+NOW = datetime.now(UTC)
+
+
+def served(
+    *,
+    errors: int = 0,
+    not_loaded: int = 0,
+    refusals: int = 0,
+    seconds: Sequence[float] = (0.5, 0.6, 0.7),
+    tokens: Sequence[int] = (90, 100, 110),
+    times: int = 100,
+) -> Served:
+    made = Served(len(seconds) * times, errors, not_loaded, refusals, Lengths(), Waits())
+    for _ in range(times):
+        for one in seconds:
+            made.waits.add(one)
+        for count in tokens:
+            made.lengths.add(count)
+    return made
+
+
+def seen(canary: Served, stable: Served | None = None, **more: object) -> Observation:
+    one = Observation(stable=Arm(step=stable or served()), canary=Arm(step=canary))
+    return replace(one, **more)
+
+
+def drift(to: str, low: float, estimate: float) -> Drift:
+    return Drift(to, estimate, low, 2 * estimate - low, 50, NOW)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (seen(served()), []),
+        (seen(served(errors=60)), ["errors"]),
+        (seen(served(errors=60), served(errors=60)), []),  # the engine's fault
+        (seen(served(errors=12)), []),  # more than stable's, and few
+        (seen(served(not_loaded=3, errors=3)), ["not_loaded"]),
+        (seen(served(not_loaded=2, errors=2)), []),
+        (seen(served(refusals=90), served(refusals=30)), ["refusals"]),
+        (seen(served(seconds=(0.5, 0.6, 1.4))), ["latency"]),
+        (seen(served(seconds=(0.7, 0.8, 0.9))), []),  # slower, not by half
+        (seen(served(seconds=(0.5, 0.6, 1.4)), served(seconds=(0.5, 0.6, 1.4))), []),
+        (seen(served(tokens=(290, 300, 310))), ["length"]),
+        (seen(served(tokens=(30, 31, 32))), ["length"]),
+        (seen(served(tokens=(150, 160, 170))), []),
+        (seen(served(tokens=(900,), times=1)), []),  # of one answer nothing is known
+        (seen(served(), newcomers=[Newcomers(0.5, 400, 100)]), ["sample_ratio"]),
+        (seen(served(), newcomers=[Newcomers(0.5, 251, 249)]), []),
+        (seen(served(), queried=[Queried("p99", 2.1, 2.0)]), ["query"]),
+        (seen(served(), queried=[Queried("p99", 2.0, 2.0), Queried("x", None, 1.0)]), []),
+    ],
+)
+def test_guardrail(seen: Observation, expected: list[str]) -> None:
+    assert [one.guardrail for one in crossed(ALONE, seen)] == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "estimate", "found"), [(5.1, 7.0, ["kl"]), (4.9, 7.0, []), (1.0, 2.0, [])]
+)
+def test_the_budget_is_passed_where_the_interval_lies_beyond(
+    low: float, estimate: float, found: list[str]
+) -> None:
+    limits = Limits(kl_stable=5.0, kl_base=None)
+    far = seen(served(), drifts={"stable": drift("stable", low, estimate)})
+    assert [one.guardrail for one in crossed(limits, far)] == found
+
+
+def test_too_few_scores_or_old_ones_and_a_silent_prometheus_are_not_known() -> None:
+    limits = Limits(kl_stable=5.0, kl_base=None, score_seconds=60)
+    assert [*unknown(limits, seen(served()))] == [
+        "too few live answers are scored to tell its KL to stable"
+    ]
+    known = seen(served(), drifts={"stable": drift("stable", 1.0, 2.0)}, score_seconds=59.0)
+    assert not [*unknown(limits, known)]
+    assert [*unknown(limits, replace(known, score_seconds=61.0))] == [
+        "the newest score of its answers is 61 s old"
+    ]
+    silent = seen(served(), queried=[Queried("p99", None, 2.0)])
+    assert [*unknown(ALONE, silent)] == ["Prometheus does not say what p99 is"]
+
+
+def test_waits_are_counted_where_nothing_was_served() -> None:
+    nothing = Served(0, 0, 0, 0, Lengths(), Waits(Counter()))
+    assert not [*crossed(ALONE, seen(nothing))]
+    assert not [*crossed(ALONE, seen(served(), nothing))]

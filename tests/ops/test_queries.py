@@ -1,0 +1,86 @@
+"""Guardrails in PromQL, asked of a scripted Prometheus over HTTP."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from pydantic import ValidationError
+
+from ops import history
+from ops.queries import Prometheus, Query
+from ops.seen import Queried
+from ops.trial import Rollout, rollout
+from tests.ops.made import Place
+from tests.ops.moved import begin
+
+QUERY = Query(name="p99", promql='x{adapter="$canary"} / x{adapter="$stable"}', most=2.0)
+
+
+@contextmanager
+def saying(status: int, body: str) -> Iterator[tuple[str, list[str]]]:
+    asked = list[str]()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.extend(parse_qs(urlparse(self.path).query)["query"])
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+        thread.join()
+
+
+def vector(*values: str) -> str:
+    found = ", ".join(f'{{"metric": {{}}, "value": [1, "{value}"]}}' for value in values)
+    return f'{{"status": "success", "data": {{"resultType": "vector", "result": [{found}]}}}}'
+
+
+@pytest.fixture
+def trial(place: Place) -> Rollout:
+    begin(place, "m-v1")
+    now = rollout(history.splits(place.log))
+    assert now
+    return now
+
+
+def test_it_asks_of_this_canary_and_takes_the_largest_value(trial: Rollout) -> None:
+    with saying(200, vector("1.5", "2.5", "NaN")) as (url, asked):
+        assert Prometheus(url, [QUERY]).ask(trial) == [Queried("p99", 2.5, 2.0)]
+    assert asked == ['x{adapter="m-v1"} / x{adapter="base"}']
+
+
+def test_it_asks_no_more_often_than_prometheus_scrapes(trial: Rollout) -> None:
+    with saying(200, vector("1")) as (url, asked):
+        one = Prometheus(url, [QUERY])
+        assert one.ask(trial) == one.ask(trial)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, vector()), (200, vector("NaN")), (400, '{"status": "error"}'), (200, "<html>")],
+)
+def test_what_it_cannot_say_is_not_known(trial: Rollout, status: int, body: str) -> None:
+    with saying(status, body) as (url, _):
+        assert Prometheus(url, [QUERY]).ask(trial) == [Queried("p99", None, 2.0)]
+
+
+def test_where_nobody_answers_nothing_is_known(trial: Rollout) -> None:
+    asked = Prometheus("http://127.0.0.1:9", [QUERY]).ask(trial)
+    assert asked == [Queried("p99", None, 2.0)]
+
+
+def test_a_query_without_a_bound_is_refused() -> None:
+    with pytest.raises(ValidationError, match="most"):
+        Query.model_validate({"name": "p99", "promql": "x"})
