@@ -17,7 +17,7 @@ from ops.lease import Lease
 from ops.metrics import Metrics
 from ops.observe import Asked, Observer
 from ops.queries import Prometheus
-from ops.refusal import compiled
+from ops.refusal import USUAL, compiled
 from ops.serve import serving
 from ops.settings import Settings
 
@@ -42,7 +42,7 @@ def main() -> None:
 def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> None:
     lease = Lease(log, f"{socket.gethostname()}-{secrets.token_hex(4)}", settings.ops_lease_seconds)
     observer = Observer(
-        log, settings.examples_folder, compiled(settings.ops_refusals), _queried(settings)
+        log, settings.examples_folder, compiled(settings.ops_refusals or USUAL), _queried(settings)
     )
     parts = Parts(
         log=log,

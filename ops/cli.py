@@ -218,6 +218,7 @@ def _options(settings: UpSettings, engine_args: tuple[str, ...], *, show_lines: 
             feedback_metrics=settings.feedback_metrics_port,
             trainer_metrics=settings.trainer_metrics_port,
             ops_metrics=settings.ops_metrics_port,
+            ops=settings.ops_port,
         ),
         plan=settings.trainer_plan,
         engine_args=engine_args,

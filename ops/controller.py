@@ -14,7 +14,7 @@ from ops.act import CannotLoad, change_split, first_split
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Trial, Withdraw, decide
 from ops.diary import Diary
 from ops.metrics import Metrics
-from ops.move import Action
+from ops.move import Action, Move
 from ops.numbers import numbers
 from ops.observe import Observer
 from ops.trial import rollout, trial, unrecorded
@@ -42,6 +42,7 @@ class Controller:
         self._parts, self._rules, self._log = parts, rules, parts.log
         self._put_aside = history.PutAside(parts.log)
         self._diary = Diary(parts.log, BY)
+        self._counted: int | None = None  # moves, in the metrics
 
     def tick(self) -> Decision:
         if not self._parts.leads():
@@ -53,6 +54,7 @@ class Controller:
         for done in unrecorded(splits, moves):
             marks.follow(self._parts.adapters, splits, done.split)
             history.record(self._log, *done, done.split.reason)
+        self._count(moves)
         now = trial(splits, moves, published(self._parts.adapters), datetime.now(UTC))
         current = rollout(splits)
         seen = self._parts.observer.look(current) if current else None
@@ -63,6 +65,12 @@ class Controller:
         self._act(now, decision)
         self._parts.metrics.ticked(now.split, decision, seen, found, self._rules.limits)
         return decision
+
+    def _count(self, moves: list[Move]) -> None:
+        """Whoever made them. Those of the past are not counted again after a start."""
+        for move in moves[len(moves) if self._counted is None else self._counted :]:
+            self._parts.metrics.moved(move.action, by_hand=move.by != BY)
+        self._counted = len(moves)
 
     def _act(self, now: Trial, decision: Decision) -> None:
         match decision:

@@ -30,6 +30,7 @@ class Ports:
     feedback_metrics: int = 9101
     trainer_metrics: int = 9102
     ops_metrics: int = 9103
+    ops: int = 9104
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def ports_of(up: Up) -> list[Port]:
         Port(up.ports.feedback_metrics, "feedback metrics", "THUMBWHEEL_FEEDBACK_METRICS_PORT"),
         Port(up.ports.trainer_metrics, "trainer metrics", "THUMBWHEEL_TRAINER_METRICS_PORT"),
         Port(up.ports.ops_metrics, "ops metrics", "THUMBWHEEL_OPS_METRICS_PORT"),
+        Port(up.ports.ops, "control API", "THUMBWHEEL_OPS_PORT"),
     ]
 
 
@@ -108,6 +110,7 @@ def settings(up: Up) -> dict[str, str]:
         "THUMBWHEEL_TRAINER_STATE": home / "trainer",
         "THUMBWHEEL_TRAINER_METRICS_PORT": up.ports.trainer_metrics,
         "THUMBWHEEL_OPS_METRICS_PORT": up.ports.ops_metrics,
+        "THUMBWHEEL_OPS_PORT": up.ports.ops,
         "PYTHONUNBUFFERED": "1",  # a log that is read while it is written
     }
     if up.plan:

@@ -21,7 +21,7 @@ from feedback.events import GUARD
 from ops.decide import Goal, Rules
 from ops.guardrails import Limits
 from ops.queries import Query
-from ops.refusal import USUAL, compiled
+from ops.refusal import compiled
 from ops.weigh import Evidence
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     ops_max_kl_stable: Budget = 5.0
     ops_max_kl_base: Budget = 20.0
     ops_score_max_seconds: Annotated[float, Field(gt=0)] = 900.0
-    ops_refusals: Annotated[str, AfterValidator(_pattern)] = USUAL
+    ops_refusals: Annotated[str, AfterValidator(_pattern)] | None = None
     ops_prometheus_url: str | None = None
     ops_queries: tuple[Query, ...] = ()
     # The control API.

@@ -62,6 +62,7 @@ def welcome(options: Up) -> str:
         f"    -d '{body}'\n\n"
         f"What it keeps is in {options.home}, what its parts say in {options.home}/logs.\n"
         f"Metrics are at {url}/metrics, and at /metrics of the ports {_metrics_ports(options)}.\n"
+        f"The control API is at http://127.0.0.1:{options.ports.ops}.\n"
         "Ctrl-C stops it.\n"
     )
 

@@ -13,7 +13,8 @@ from feedback import events, examples
 from feedback.events import Completion, DeadLetter, Event, Verdict, decode
 from feedback.examples import SCHEMA
 from feedback.log import TOPICS
-from ops.move import Move
+from ops.lease import Claim
+from ops.move import Look, Move
 from serving.split import Split, decode_split
 from trainer.adapters import LINEAGE, MANIFEST, Lesson, Manifest, read_lineage
 from trainer.lora_files import CONFIG, WEIGHTS
@@ -36,6 +37,8 @@ EVENTS: tuple[type[Event], ...] = (
     events.Forget,
     DeadLetter,
     Move,
+    Look,
+    Claim,
     Split,
 )
 KINDS = {_kind(model): model for model in EVENTS}

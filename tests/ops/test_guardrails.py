@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def served(
     return made
 
 
-def seen(canary: Served, stable: Served | None = None, **more: object) -> Observation:
+def seen(canary: Served, stable: Served | None = None, **more: Any) -> Observation:
     one = Observation(stable=Arm(step=stable or served()), canary=Arm(step=canary))
     return replace(one, **more)
 
