@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ops.evidence import Interval, Pair, Thumbs, gain
+from ops.tally import Tally
 from serving.split import Split
 
 
@@ -52,13 +53,17 @@ class Observation:
 
     @property
     def failures(self) -> Pair:
-        return Pair(self.canary.failed, self.stable.failed)
+        return _pair(self.canary.failed, self.stable.failed)
 
     @property
     def thumbs(self) -> list[Pair]:
         """Of each revision of the split: no share changes within one."""
         mine, others = self.canary.thumbs_by_revision, self.stable.thumbs_by_revision
-        return [Pair(mine[revision], others[revision]) for revision in mine.keys() & others.keys()]
+        return [_pair(mine[revision], others[revision]) for revision in mine.keys() & others.keys()]
+
+
+def _pair(canary: Thumbs, stable: Thumbs) -> Pair:
+    return Pair(*(Tally.rate(thumbs.up, thumbs.total) for thumbs in (canary, stable)))
 
 
 @dataclass(frozen=True)
