@@ -153,10 +153,11 @@ def _measured(
     alone = sum(weight**2 * apart(tally, padding) for arm in arms for weight, tally in arm)
     shared = (sum(weight * sqrt(excess(tally, padding)) for weight, tally in arm) for arm in arms)
     variance = alone + sum(each**2 for each in shared)
-    if not variance:  # nothing ever varied, so nothing says how far it could
-        return None
     every = sum((tally for arm in arms for _, tally in arm), Tally())
-    return Measured(estimate, variance, SPREAD**2 * spread(every, padding))
+    mixture = SPREAD**2 * spread(every, padding)
+    if not variance or not mixture:  # nothing ever varied, so nothing says how far it could
+        return None
+    return Measured(estimate, variance, mixture)
 
 
 def _padding(tallies: Sequence[Tally]) -> Padding:
