@@ -86,8 +86,8 @@ def excess(tally: Tally, padding: Padding) -> float:
     """What comes on top of that, as users who give many values are of one mind with themselves.
 
     The padding is here two users, each with as many values as a value's giver usually has: few
-    users must not look certain, however many thumbs they give. That is more than the factor
-    users / (users - 1) would make of it.
+    users must not look certain, however many thumbs they give. From two users on that adds more
+    than the usual factor, users / (users - 1).
     """
     m, each = mean(tally, padding), tally.nn / tally.n
     between = tally.tt - 2 * m * tally.nt + m * m * tally.nn
