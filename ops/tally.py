@@ -37,11 +37,12 @@ class Tally(NamedTuple):
 
     def replaced(self, before: Sums, after: Sums) -> "Tally":
         """With `after` in place of what one user had given before."""
-        return self + Tally(*(-number for number in _one(*before))) + _one(*after)
+        changed = zip(self, _one(*before), _one(*after), strict=True)
+        return Tally._make(mine - less + more for mine, less, more in changed)
 
     # Not a longer tuple, as of other tuples.
     def __add__(self, other: tuple[float, ...]) -> "Tally":  # type: ignore[override]
-        return Tally(*(mine + more for mine, more in zip(self, other, strict=True)))  # type: ignore[arg-type]
+        return Tally._make(mine + more for mine, more in zip(self, other, strict=True))
 
     @property
     def bounded(self) -> bool:

@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from tests.ops.newcomers import users_until_found
 from tests.ops.simulated import (
     RATED,
     Crowd,
@@ -24,7 +25,6 @@ from tests.ops.simulated import (
     ours,
     watched,
 )
-from tests.ops.test_ratio import users_until_found
 
 ALPHA = 0.05  # a side
 Z = NormalDist().inv_cdf(1 - ALPHA)

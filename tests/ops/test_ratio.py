@@ -5,30 +5,10 @@ from math import exp, inf
 import numpy as np
 import pytest
 
-from ops.ratio import PRIOR, mismatch
-from tests.ops.simulated import Floats
+from ops.ratio import mismatch
+from tests.ops.newcomers import evidence, users_until_found
 
 SIMULATED = 2.5  # standard errors of a thousand trials
-
-
-def evidence(came: Floats, share: float) -> Floats:
-    """After each user, (trials, users): how likely the mixture held each, beside the share."""
-    on_canary = np.cumsum(came, 1) - came
-    before = np.arange(came.shape[1])
-    expected = (PRIOR * share + on_canary) / (PRIOR + before)
-    each: Floats = np.log(np.where(came, expected / share, (1 - expected) / (1 - share)))
-    return np.cumsum(each, 1)
-
-
-def users_until_found(
-    told: float, real: float, alpha: float, *, trials: int, users: int
-) -> list[float]:
-    rng, found = np.random.default_rng(1), list[float]()
-    for _ in range(trials):
-        e = evidence((rng.random((1, users)) < real).astype(float), told)[0]
-        over = e >= np.log(1 / alpha)
-        found.append(float(np.argmax(over)) + 1 if over.any() else inf)
-    return found
 
 
 def test_what_is_simulated_is_the_test() -> None:
@@ -40,8 +20,8 @@ def test_what_is_simulated_is_the_test() -> None:
 
 
 def test_one_user_by_hand() -> None:
-    # A beta mixture holds the first user as likely as the share does; the second, after one on the
-    # canary of two, to (100 / 2 + 1) / 101.
+    # The mixture's first user is as likely as the share says. After one on the canary, the next one
+    # is likely to be there too: 50 + 1 of 100 + 1.
     assert mismatch([(0.5, 1, 0)], 0.05).log_e == pytest.approx(0)
     assert exp(mismatch([(0.5, 2, 0)], 0.05).log_e) == pytest.approx(51 / 101 / 0.5)
 
