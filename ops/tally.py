@@ -37,11 +37,12 @@ class Tally(NamedTuple):
 
     def replaced(self, before: Sums, after: Sums) -> "Tally":
         """With `after` in place of what one user had given before."""
-        return self + Tally(*(-number for number in _one(*before))) + _one(*after)
+        changed = zip(self, _one(*before), _one(*after), strict=True)
+        return Tally._make(mine - less + more for mine, less, more in changed)
 
     # Not a longer tuple, as of other tuples.
     def __add__(self, other: tuple[float, ...]) -> "Tally":  # type: ignore[override]
-        return Tally(*(mine + more for mine, more in zip(self, other, strict=True)))  # type: ignore[arg-type]
+        return Tally._make(mine + more for mine, more in zip(self, other, strict=True))
 
     @property
     def bounded(self) -> bool:
@@ -86,8 +87,8 @@ def excess(tally: Tally, padding: Padding) -> float:
     """What comes on top of that, as users who give many values are of one mind with themselves.
 
     The padding is here two users, each with as many values as a value's giver usually has: few
-    users must not look certain, however many thumbs they give. That is more than the factor
-    users / (users - 1) would make of it.
+    users must not look certain, however many thumbs they give. From two users on that adds more
+    than the usual factor, users / (users - 1).
     """
     m, each = mean(tally, padding), tally.nn / tally.n
     between = tally.tt - 2 * m * tally.nt + m * m * tally.nn
