@@ -59,12 +59,7 @@ def gain(pairs: Iterable[Pair], alpha: float) -> Interval:
 
     Each bound is broken by chance with probability `alpha` at most, over all looks together.
     """
-    return _bounds(difference(pairs), alpha)
-
-
-def win(strata: Sequence[Tally], alpha: float) -> Interval:
-    """The canary's rate of wins less one half, bounded likewise; see `preference`."""
-    return _bounds(preference(strata), alpha)
+    return bounds(difference(pairs), alpha)
 
 
 def difference(pairs: Iterable[Pair]) -> Measured | None:
@@ -127,7 +122,8 @@ def wilson(thumbs: Thumbs) -> Interval:
     return Interval(min(centre - half, rate), rate, max(centre + half, rate))
 
 
-def _bounds(seen: Measured | None, alpha: float) -> Interval:
+def bounds(seen: Measured | None, alpha: float) -> Interval:
+    """Each is broken by chance with probability `alpha` at most, over all looks together."""
     if seen is None:
         return UNKNOWN
     half = _half(seen, alpha)

@@ -5,6 +5,8 @@ Knows nothing of what it counts.
 """
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -49,6 +51,15 @@ class Ledger:
         # A nameless database, which SQLite keeps in a temporary file of its own.
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_TABLES)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """What is counted within is written at once: much is read at each look."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:  # the log may go away in between: what was counted is counted
+            self._db.execute("COMMIT")
 
     def is_new(self, *what: str) -> bool:
         """Whether it was not asked before."""

@@ -15,7 +15,8 @@ def numbers(seen: Observation | None, found: list[Finding]) -> dict[str, float]:
     for name, arm in (("canary", seen.canary), ("stable", seen.stable)):
         told |= {f"{name}.{key}": value for key, value in _of(arm).items()}
     for one in found:
-        told |= _interval(f"{one.of}.gain", one.gain) | {f"{one.of}.canary": float(one.verdicts)}
+        told |= _interval(f"{one.of}.gain", one.gain) | _interval(f"{one.of}.shrunk", one.shrunk)
+        told |= {f"{one.of}.canary": float(one.verdicts), f"{one.of}.detectable": one.detectable}
     for to, drift in seen.drifts.items():
         told |= _interval(f"kl.{to}", Interval(drift.low, drift.estimate, drift.high))
         told[f"kl.{to}.answers"] = float(drift.answers)

@@ -73,8 +73,9 @@ class Observer:
 
     def look(self, rollout: Rollout) -> Observation:
         seen = self._of(rollout)
-        self._count_completions(seen)
-        self._count_words(seen)
+        with seen.ledger.open():
+            self._count_completions(seen)
+            self._count_words(seen)
         self._read_scores()
         drifts = self._scores.drifts(rollout.canary, rollout.first.stable)
         newest = max((drift.newest for drift in drifts.values()), default=None)

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ops.evidence import Interval, gain, win
+from ops.evidence import (
+    Interval,
+    Measured,
+    bounds,
+    detectable,
+    difference,
+    preference,
+    shrunk,
+)
 from ops.seen import Observation
 from ops.tally import Tally
 
@@ -32,6 +40,8 @@ class Finding(NamedTuple):
     gain: Interval
     verdicts: int  # on the canary
     told: str
+    detectable: float  # what so many verdicts find four times in five, by now
+    shrunk: Interval  # the gain for people to read: luck helps those who are looked at
 
     def __str__(self) -> str:
         return self.told
@@ -49,21 +59,26 @@ def _finding(one: Evidence, alpha: float, seen: Observation) -> Finding:
         return _compared(alpha, seen)
     name = one.of.removeprefix("outcome:")
     pairs = seen.thumbs if one == THUMBS else seen.outcomes(name)
-    found = gain(pairs, alpha)
-    if one.less_is_better:
-        found = Interval(-found.high, -found.estimate, -found.low)
+    found = difference(pairs)
+    if found and one.less_is_better:
+        found = found._replace(estimate=-found.estimate)
     arms = [sum(arm, Tally()) for arm in zip(*pairs, strict=True)] or [Tally(), Tally()]
-    show = _rate if one == THUMBS else _mean
-    told = f"{name} {show(arms[0])} against {show(arms[1])}"
-    points = _points(found) if one == THUMBS else _numbers(found)
-    return Finding(str(one), found, arms[0].n, f"gain {points} on {told}")
+    tell, show = (_rate, _points) if one == THUMBS else (_mean, _numbers)
+    told = f"gain {show(bounds(found, alpha))} on {name} {tell(arms[0])} against {tell(arms[1])}"
+    return _found(str(one), found, alpha, arms[0].n, told)
 
 
 def _compared(alpha: float, seen: Observation) -> Finding:
-    found = win([seen.wins.get("a", Tally()), seen.wins.get("b", Tally())], alpha)
+    found = preference([seen.wins.get("a", Tally()), seen.wins.get("b", Tally())])
     every = sum(seen.wins.values(), Tally())
-    told = f"won {every.total:g} of {every.n} comparisons"
-    return Finding("comparisons", found, every.n, f"gain {_points(found)}, {told}")
+    won = f"won {every.total:g} of {every.n} comparisons"
+    told = f"gain {_points(bounds(found, alpha))}, {won}"
+    return _found("comparisons", found, alpha, every.n, told)
+
+
+def _found(of: str, found: Measured | None, alpha: float, verdicts: int, told: str) -> Finding:
+    least = detectable(found, alpha)
+    return Finding(of, bounds(found, alpha), verdicts, told, least, shrunk(found))
 
 
 def _rate(tally: Tally) -> str:

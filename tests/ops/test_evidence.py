@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops import evidence
 from ops.evidence import (
     UNKNOWN,
+    Interval,
     Pair,
     Thumbs,
     detectable,
@@ -18,10 +20,14 @@ from ops.evidence import (
     preference,
     shrunk,
     wilson,
-    win,
 )
 from ops.tally import RATE, Tally, apart, excess, mean
 from tests.ops.simulated import bounds
+
+
+def win(strata: Sequence[Tally], alpha: float) -> Interval:
+    return evidence.bounds(preference(strata), alpha)
+
 
 counts = st.integers(0, 500).flatmap(
     lambda total: st.builds(Thumbs, st.integers(0, total), st.just(total))

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback.log import LogAway
 from ops.ledger import Ledger, Sums, Word
 
 words = st.builds(
@@ -18,6 +20,16 @@ def test_what_was_asked_before_is_not_new() -> None:
     assert [ledger.is_new("completion", one) for one in ("c1", "c2", "c1")] == [True, True, False]
     assert ledger.is_new("user", "c1")  # of another kind
     assert ledger.is_new("completionc", "1")  # where the one ends tells them apart
+    ledger.close()
+
+
+def test_what_was_counted_before_the_log_went_away_is_counted() -> None:
+    ledger = Ledger()
+    with pytest.raises(LogAway), ledger.open():
+        ledger.is_new("completion", "c1")
+        raise LogAway("no broker answers")
+    with ledger.open():
+        assert not ledger.is_new("completion", "c1")
     ledger.close()
 
 

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from ops.evidence import SPREAD, Pair, difference, gain, shrunk, win
+from ops.evidence import SPREAD, Pair, bounds, difference, gain, preference, shrunk
 from ops.tally import Tally
 from tests.ops.simulated import RATED, Crowd, Found, World, ours, watched
 
@@ -99,7 +99,7 @@ def said(rng: Random, canary: float, first: float, comparisons: int) -> str:
         n, total, squares = before = given[place][user]
         given[place][user] = after = n + 1, total + won, squares + won * won
         strata[place] = strata[place].replaced(before, after)
-        low, _, high = win(strata, ALPHA)
+        low, _, high = bounds(preference(strata), ALPHA)
         if low > 0 or high < 0:
             return "better" if low > 0 else "worse"
     return "undecided"
