@@ -6,18 +6,15 @@
     │   └── Thumb  Comparison  Correction  Outcome  Retraction
     ├── Ruling           how much a verdict counts, as the guard or an operator decided
     ├── Forget           a user who is to be left out of all later rounds
+    ├── Score            what the trainer thinks of an answer that was served
     └── DeadLetter       a record that nobody could read, and why
 
-Every record carries its `kind` and its schema version `v`. Decoding is strict: what is not
-understood is refused with a message that names the field, so that a reader can go on.
+Every record carries its `kind` and its schema version `v`; codec.py reads and writes them.
 """
 
-import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import cache
 from math import isfinite
-from typing import Annotated, Any, Literal, Self, TypeVar, Union
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -27,12 +24,15 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    TypeAdapter,
-    ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import to_json
+
+from feedback.codec import BadEvent as BadEvent
+from feedback.codec import decode as decode
+from feedback.codec import encode as encode
+from feedback.codec import first_complaint as first_complaint
+from feedback.codec import is_v1
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 User = Annotated[str, Field(min_length=1, max_length=200)]
@@ -41,12 +41,8 @@ Slot = Annotated[str, Field(pattern=r"^(thumb|comparison|correction|outcome:.+)$
 Revision = Annotated[int, Field(ge=0, lt=2**63)]  # and this as int64
 
 
-def _is_v1(v: object) -> bool:
-    return type(v) is int and v == 1  # for Python, True and 1.0 are 1 too
-
-
 def _only_v1(v: object) -> object:
-    if not _is_v1(v):
+    if not is_v1(v):
         raise ValueError("this version reads v 1")
     return v
 
@@ -87,10 +83,6 @@ GROUP_END = "."
 BASE = "base"  # the adapter's name where no adapter is on
 NOT_LOADED = "not loaded"  # begins the error of a completion whose adapter no engine could load
 GUARD = "guard"  # who rules where no person does
-
-
-class BadEvent(ValueError):
-    """A record that cannot be read; the message names the field and what was expected."""
 
 
 class Event(BaseModel):
@@ -232,7 +224,17 @@ class Forget(Event):
 
 
 class Score(Event):
+    """How probable an answer is to who gave it, to stable and to base: sums over its tokens."""
+
     kind: Literal["score"] = "score"
+    completion_id: Id
+    adapter: Id  # whose answer it is
+    stable: Id  # under which it was scored
+    tokens: Annotated[int, Field(ge=1)]
+    served: float  # under `adapter`, as the engine logged it
+    under_stable: float
+    under_base: float
+    faithful: bool  # drawn as the model is: at temperature 1, with nothing cut off or penalised
 
 
 class DeadLetter(Event):
@@ -266,57 +268,3 @@ def group_of(completion_id: str) -> str:
 
 def outcome_slot(name: str) -> str:
     return f"outcome:{name}"
-
-
-def encode(event: Event) -> bytes:
-    return to_json(event)
-
-
-def decode(raw: bytes, kinds: Iterable[type[E]]) -> E:
-    """The event in `raw`, which must be of one of these kinds."""
-    known = tuple(kinds)
-    try:
-        event: E = _reader(known).validate_json(raw)
-    except ValidationError as error:
-        raise BadEvent(_complaint(raw, known)) from error
-    if not event.model_fields_set >= {"kind", "v"}:  # they have defaults, for who makes one
-        raise BadEvent(_complaint(raw, known))
-    return event
-
-
-@cache
-def _reader(kinds: tuple[type[Event], ...]) -> TypeAdapter[Any]:
-    # A tuple cannot be written as X | Y.
-    several: Any = Annotated[Union[kinds], Field(discriminator="kind")]  # noqa: UP007
-    return TypeAdapter(several if len(kinds) > 1 else kinds[0])
-
-
-def _complaint(raw: bytes, kinds: tuple[type[Event], ...]) -> str:
-    """What it is comes first: of another kind or version all fields may seem wrong."""
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        return f"not JSON: {error}"
-    if not isinstance(found, dict):
-        return f"a JSON {type(found).__name__}; expected an object"
-    name, v = found.get("kind"), found.get("v")
-    named = {kind.model_fields["kind"].default: kind for kind in kinds}
-    if not isinstance(name, str) or name not in named:
-        return f"kind is {name!r}; expected one of {', '.join(named)}"
-    if not _is_v1(v):
-        return f"v is {v!r}; this version reads v 1"
-    try:
-        named[name].model_validate_json(raw)
-    except ValidationError as error:
-        return f"{name}: {first_complaint(error)}"
-    raise AssertionError(f"{name} reads well alone")
-
-
-def first_complaint(error: ValidationError) -> str:
-    """`field: what was wrong (got value)`, of the first field that is wrong."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    got = repr(first["input"])
-    short = got if len(got) <= 80 else got[:77] + "..."
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{field}: {said} (got {short})" if field else said

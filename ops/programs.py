@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ops.running.ports import Port
 from ops.running.probes import answers, engine_answers
-from ops.running.program import Program, Ready
+from ops.running.program import Program, Ready, at_once
 
 _LOCAL = "127.0.0.1"
 _ENGINE_SECONDS = 900  # a big model on a GPU is read and compiled for minutes
@@ -87,6 +87,7 @@ def programs(
             nice=10,  # users do not wait for a round
             ready_timeout_seconds=300,
         ),
+        Program("score", _room("trainer.score"), env, at_once, nice=19),
     )
 
 

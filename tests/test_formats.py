@@ -35,6 +35,7 @@ EVENTS: tuple[type[Event], ...] = (
     Completion,
     *events.VERDICT_KINDS,
     events.Forget,
+    events.Score,
     DeadLetter,
     Move,
     Look,

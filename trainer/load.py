@@ -23,7 +23,7 @@ from trainer.ranks import ALONE, Ranks
 def load_policy(base: str, parent: Path | None, plan: Plan, ranks: Ranks = ALONE) -> Policy:
     """The parent on its base, ready to learn; without a parent a LoRA that changes nothing yet."""
     disable_progress_bar()  # the round has its own
-    model = _with_lora(_base(base, plan), parent, plan)
+    model = _with_lora(load_base(base, plan), parent, plan)
     simplify(model)
     if plan.shard:
         _shard(model.get_base_model().get_decoder(), ranks.world)
@@ -31,7 +31,7 @@ def load_policy(base: str, parent: Path | None, plan: Plan, ranks: Ranks = ALONE
     return Policy(model, base, plan, ranks)
 
 
-def _base(base: str, plan: Plan) -> Any:
+def load_base(base: str, plan: Plan) -> Any:
     dtype = dtype_of(plan)
     if plan.quantize is not None:
         return AutoModelForCausalLM.from_pretrained(

@@ -81,6 +81,9 @@ class Settings(ExportSettings):
     # Of users, who may come while ours are under way and wait until they are broken off.
     trainer_draws_met_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     trainer_draws_patience_seconds: Annotated[float, Field(gt=0)] = 1800.0  # without a token
+    # Live answers, beside rounds, for how far they have drifted; 0: none.
+    trainer_score_per_minute: Annotated[int, Field(ge=0)] = 30
+    trainer_score_share: Annotated[float, Field(gt=0, le=1)] = 0.1  # of one core, or of the GPU
     # Where the curves of rounds go. No part of the plan: it changes nothing of what comes out.
     trainer_report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_apart)] = ()
     # An LLM that judges, where a plan asks for judged_pairs.

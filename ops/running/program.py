@@ -23,3 +23,7 @@ class Program:
     ready: Ready | None
     nice: int = 0
     ready_timeout_seconds: float = 60
+
+
+async def at_once() -> None:
+    """Ready as soon as it runs: of a program on which nothing waits."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ops.drift import Drift
+from ops.drift import Drift, To
 from ops.guardrails import Limits, crossed, unknown
 from ops.seen import Arm, Newcomers, Observation, Queried
 from ops.served import Lengths, Served, Waits
@@ -40,7 +40,7 @@ def seen(canary: Served, stable: Served | None = None, **more: Any) -> Observati
     return replace(one, **more)
 
 
-def drift(to: str, low: float, estimate: float) -> Drift:
+def drift(to: To, low: float, estimate: float) -> Drift:
     return Drift(to, estimate, low, 2 * estimate - low, 50, NOW)
 
 

@@ -48,7 +48,8 @@ def _started(options: Up, *, gpu: bool = False) -> dict[str, Program]:
 def test_the_blank_adapter_is_there_before_the_engine_and_the_engine_before_who_asks_it(
     options: Up,
 ) -> None:
-    assert list(_started(options)) == ["blank", "feedback", "engine", "ops", "serving", "trainer"]
+    started = ["blank", "feedback", "engine", "ops", "serving", "trainer", "score"]
+    assert list(_started(options)) == started
 
 
 def test_every_setting_that_is_handed_down_is_one_that_a_room_reads(options: Up) -> None:
@@ -95,8 +96,16 @@ def test_what_the_options_set_apart_is_handed_down(options: Up) -> None:
     }
 
 
-def test_users_come_before_training(options: Up) -> None:
-    assert [p.name for p in _started(options).values() if p.nice] == ["trainer"]
+def test_users_come_before_training_and_training_before_scores(options: Up) -> None:
+    nice = {p.name: p.nice for p in _started(options).values() if p.nice}
+    assert nice == {"trainer": 10, "score": 19}
+
+
+@pytest.mark.anyio
+async def test_nothing_waits_for_scores(options: Up) -> None:
+    ready = _started(options)["score"].ready
+    assert ready is not None
+    await ready()  # though no such process runs
 
 
 def test_without_a_gpu_the_engine_computes_in_float32_and_takes_one_gb(options: Up) -> None:
