@@ -34,7 +34,7 @@ test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/s
 
 # The quick tests again, counting lines: that makes them half as fast.
 coverage: .venv/test.installed
-	$(QUICK) --cov --cov-report=term:skip-covered
+	$(QUICK) -m "not integration and not gpu and not simulation" --cov --cov-report=term:skip-covered
 
 # What it costs, beside others in the same runs; docs/experiments.md keeps what was seen.
 bench: .venv/test.installed .venv/kafka.installed .venv/litellm.installed

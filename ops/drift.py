@@ -98,8 +98,3 @@ def half_width(n: int, variance: float) -> float:
     return sqrt(
         (n - 1) / (n - 3) * variance * 2 * grown / (n * n * _SPREAD) * log(sqrt(grown) / ALPHA)
     )
-
-
-def known(drift: Drift | None, now: datetime, max_age_seconds: float) -> bool:
-    """Is there enough to say how far it is now? Too few scores, or old ones, say nothing."""
-    return drift is not None and (now - drift.newest).total_seconds() <= max_age_seconds

@@ -69,7 +69,10 @@ def unknown(limits: Limits, seen: Observation) -> Iterator[str]:
         if budget is None:
             continue
         if to not in seen.drifts:
-            yield f"too few live answers are scored to tell its KL to {to}"
+            yield (
+                f"too few live answers are scored to tell its KL to {to} "
+                f"(`python -m trainer.score` does; ops_max_kl_{to}=none goes without)"
+            )
         elif seen.score_seconds is None or seen.score_seconds > limits.score_seconds:
             yield f"the newest score of its answers is {seen.score_seconds or 0:.0f} s old"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedback.events import Score
-from ops.drift import ALPHA, ENGINE_GAP, LEAST_ANSWERS, Drift, Scores, half_width, known
+from ops.drift import ALPHA, ENGINE_GAP, LEAST_ANSWERS, Drift, Scores, half_width
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 gains = st.lists(st.floats(-100, 100), min_size=LEAST_ANSWERS, max_size=60)
@@ -136,16 +136,3 @@ def test_looked_at_after_every_answer_it_is_above_the_truth_in_few_trials(heavy:
             for n, half in enumerate(unit, start=LEAST_ANSWERS)
         )
     assert wrong <= trials * ALPHA / 2 + 5
-
-
-@pytest.mark.parametrize(
-    ("drift", "is_known"),
-    [
-        (None, False),  # too few answers
-        (Drift("stable", 1.0, 0.5, 1.5, 20, NOW - timedelta(seconds=60)), True),
-        (Drift("stable", 1.0, 0.5, 1.5, 20, NOW - timedelta(seconds=61)), False),
-        (Drift("stable", 1.0, 0.5, 1.5, 20, NOW + timedelta(seconds=5)), True),  # clocks differ
-    ],
-)
-def test_too_few_or_old_scores_are_no_knowledge(drift: Drift | None, is_known: bool) -> None:
-    assert known(drift, NOW, max_age_seconds=60) == is_known

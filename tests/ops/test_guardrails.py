@@ -85,7 +85,8 @@ def test_the_budget_is_passed_where_the_interval_lies_beyond(
 def test_too_few_scores_or_old_ones_and_a_silent_prometheus_are_not_known() -> None:
     limits = Limits(kl_stable=5.0, kl_base=None, score_seconds=60)
     assert [*unknown(limits, seen(served()))] == [
-        "too few live answers are scored to tell its KL to stable"
+        "too few live answers are scored to tell its KL to stable "
+        "(`python -m trainer.score` does; ops_max_kl_stable=none goes without)"
     ]
     known = seen(served(), drifts={"stable": drift("stable", 1.0, 2.0)}, score_seconds=59.0)
     assert not [*unknown(limits, known)]
