@@ -1,13 +1,17 @@
-"""Is the canary better? Tests on the users' thumbs that hold at every look. Pure."""
+"""Is the canary better? Tests on what users said that hold at every look. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, log, sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
-# The mixture's spread: where the test is sharpest. Differences of 5 to 40 points are decided with
-# little more data than a fixed-size test needs.
-SPREAD = 0.15
+from ops.tally import RATE, Padding, Tally, apart, excess, mean, spread
+
+# The mixture's spread, in standard deviations of a single value: where the test is sharpest. For
+# thumbs that are some 15 points. Canaries that are 5 to 40 points worse or better are decided on
+# with little more data than a fixed-size test needs.
+SPREAD = 1 / 3
 Z95 = 1.959964
 
 
@@ -21,42 +25,6 @@ class Thumbs:
         return self.up / self.total if self.total else float("nan")
 
 
-class Tally(NamedTuple):
-    users: int = 0
-    n: int = 0
-    total: float = 0.0
-    nn: float = 0.0
-    nt: float = 0.0
-    tt: float = 0.0
-    squares: float = 0.0
-
-    @classmethod
-    def rate(cls, up: float, n: int) -> "Tally":
-        return cls(n, n, up, n, up, up, up)
-
-    @classmethod
-    def alone(cls, n: int, total: float, squares: float) -> "Tally":
-        return cls(n, n, total, n, total, squares, squares)
-
-    def replaced(
-        self, before: tuple[int, float, float], after: tuple[int, float, float]
-    ) -> "Tally":
-        n0, t0, s0 = before
-        n1, t1, s1 = after
-        return Tally(
-            self.users + (n1 > 0) - (n0 > 0),
-            self.n + n1 - n0,
-            self.total + t1 - t0,
-            self.nn + n1 * n1 - n0 * n0,
-            self.nt + n1 * t1 - n0 * t0,
-            self.tt + t1 * t1 - t0 * t0,
-            self.squares + s1 - s0,
-        )
-
-    def __add__(self, other: "Tally") -> "Tally":  # type: ignore[override]
-        return Tally(*(a + b for a, b in zip(self, other)))
-
-
 class Pair(NamedTuple):
     """What both arms got while the shares stayed as they were."""
 
@@ -68,27 +36,6 @@ class Pair(NamedTuple):
         """In inverse proportion to the variance, were the rates the same."""
         return self.canary.n * self.stable.n / (self.canary.n + self.stable.n)
 
-    @property
-    def difference(self) -> float:
-        return _drawn_in(self.canary) - _drawn_in(self.stable)
-
-    @property
-    def variance(self) -> float:
-        return _variance(self.canary) + _variance(self.stable)
-
-
-class Mismatch(NamedTuple):
-    e: float
-    found: bool
-
-
-def mismatch(newcomers: object, alpha: float) -> Mismatch:
-    return Mismatch(1.0, False)
-
-
-def win(strata: list[Tally], alpha: float) -> "Interval":
-    return Interval(-inf, 0.0, inf)
-
 
 class Interval(NamedTuple):
     low: float
@@ -96,26 +43,77 @@ class Interval(NamedTuple):
     high: float
 
 
-def gain(pairs: Iterable[Pair], alpha: float) -> Interval:
-    """The canary's rate less the stable one's, with bounds that hold at every look at once.
+UNKNOWN = Interval(-inf, 0.0, inf)
 
-    A normal-mixture confidence sequence (Robbins 1970; the mSPRT of Johari et al. 2017), each bound
-    broken by chance with probability `alpha` at most. Arms are compared pair by pair: rates that
-    rise or fall for everybody while the canary's share grows are not the canary's doing. Rates are
-    drawn towards one half by one thumb of each kind, so that three thumbs of one kind do not look
-    like certainty.
+
+class Measured(NamedTuple):
+    """An effect as it is seen, and how far it may be off by chance."""
+
+    estimate: float
+    variance: float
+    mixture: float  # the variance of the effects that the test is made for
+
+
+def gain(pairs: Iterable[Pair], alpha: float) -> Interval:
+    """The canary's mean less the stable one's: of thumbs the rates, of outcomes what they are.
+
+    Each bound is broken by chance with probability `alpha` at most, over all looks together.
+    """
+    return _bounds(difference(pairs), alpha)
+
+
+def win(strata: Sequence[Tally], alpha: float) -> Interval:
+    """The canary's rate of wins less one half, bounded likewise; see `preference`."""
+    return _bounds(preference(strata), alpha)
+
+
+def difference(pairs: Iterable[Pair]) -> Measured | None:
+    """Between the arms, pair by pair.
+
+    Rates that rise or fall for everybody while the canary's share grows are not its doing.
     """
     both = [pair for pair in pairs if pair.canary.n and pair.stable.n]
     if not both:
-        return Interval(-inf, 0.0, inf)
+        return None
+    padding = _padding([tally for pair in both for tally in pair])
     whole = sum(pair.weight for pair in both)
-    estimate = sum(pair.weight / whole * pair.difference for pair in both)
-    variance = sum((pair.weight / whole) ** 2 * pair.variance for pair in both)
-    mixture = SPREAD**2
-    grown = variance + mixture
-    # Two-sided at 2 alpha, so that each side has alpha.
-    half = sqrt(2 * variance * grown / mixture * (log(1 / (2 * alpha)) + log(grown / variance) / 2))
-    return Interval(estimate - half, estimate, estimate + half)
+    weights = [pair.weight / whole for pair in both]
+    arms = [list(zip(weights, arm, strict=True)) for arm in zip(*both, strict=True)]
+    canary, stable = (sum(weight * mean(tally, padding) for weight, tally in arm) for arm in arms)
+    return _measured(canary - stable, arms, padding)
+
+
+def preference(strata: Sequence[Tally]) -> Measured | None:
+    """How much more often than every other time the canary won a comparison; a tie is half a win.
+
+    One tally for each place it was shown at. They weigh alike, so that a liking for what is shown
+    first cancels.
+    """
+    if len(strata) < 2 or not all(tally.n for tally in strata):
+        return None
+    each = 1 / len(strata)
+    estimate = each * sum(mean(tally, RATE) - 0.5 for tally in strata)
+    return _measured(estimate, [[(each, tally) for tally in strata]], RATE)
+
+
+def detectable(seen: Measured | None, alpha: float, power: float = 0.8) -> float:
+    """The least effect that as much data as this finds with that probability, at its last look."""
+    if seen is None:
+        return inf
+    return _half(seen, alpha) + NormalDist().inv_cdf(power) * sqrt(seen.variance)
+
+
+def shrunk(seen: Measured | None) -> Interval:
+    """The effect with its 95% interval, for people to read: drawn in towards none.
+
+    Who looks at winners sees those that luck has helped. The effects that the test is made for are
+    the prior; where it holds, neither choosing nor stopping does harm.
+    """
+    if seen is None:
+        return UNKNOWN
+    kept = seen.mixture / (seen.mixture + seen.variance)
+    half = Z95 * sqrt(kept * seen.variance)
+    return Interval(kept * seen.estimate - half, kept * seen.estimate, kept * seen.estimate + half)
 
 
 def wilson(thumbs: Thumbs) -> Interval:
@@ -129,10 +127,43 @@ def wilson(thumbs: Thumbs) -> Interval:
     return Interval(min(centre - half, rate), rate, max(centre + half, rate))
 
 
-def _drawn_in(one: Tally) -> float:
-    return (one.total + 1) / (one.n + 2)
+def _bounds(seen: Measured | None, alpha: float) -> Interval:
+    if seen is None:
+        return UNKNOWN
+    half = _half(seen, alpha)
+    return Interval(seen.estimate - half, seen.estimate, seen.estimate + half)
 
 
-def _variance(one: Tally) -> float:
-    rate = _drawn_in(one)
-    return rate * (1 - rate) / one.n
+def _half(seen: Measured, alpha: float) -> float:
+    """A normal-mixture confidence sequence (Robbins 1970; the mSPRT of Johari et al. 2017) with
+    the variance as it is seen (asymptotic: Waudby-Smith et al. 2021).
+    """
+    grown = seen.variance + seen.mixture
+    # Two-sided at 2 alpha, so that each side has alpha.
+    needed = log(1 / (2 * alpha)) + log(grown / seen.variance) / 2
+    return sqrt(2 * seen.variance * grown / seen.mixture * needed)
+
+
+def _measured(
+    estimate: float, arms: Sequence[Sequence[tuple[float, Tally]]], padding: Padding
+) -> Measured | None:
+    """Of weighted tallies. A user may be in all tallies of an arm, so what users have of their own
+    adds up there as if each were; what is left is independent.
+    """
+    alone = sum(weight**2 * apart(tally, padding) for arm in arms for weight, tally in arm)
+    shared = (sum(weight * sqrt(excess(tally, padding)) for weight, tally in arm) for arm in arms)
+    variance = alone + sum(each**2 for each in shared)
+    every = sum((tally for arm in arms for _, tally in arm), Tally())
+    mixture = SPREAD**2 * spread(every, padding)
+    if not variance or not mixture:  # nothing ever varied, so nothing says how far it could
+        return None
+    return Measured(estimate, variance, mixture)
+
+
+def _padding(tallies: Sequence[Tally]) -> Padding:
+    """For rates one value of each kind; for other numbers one on each side of what is usual."""
+    every = sum(tallies, Tally())
+    if every.bounded:
+        return RATE
+    centre = every.total / every.n
+    return Padding(centre, sqrt(max(every.squares / every.n - centre**2, 0.0)))

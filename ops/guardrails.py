@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Literal, NamedTuple, get_args
 
-from ops.evidence import Pair, Tally, gain, mismatch
+from ops.evidence import Pair, gain
+from ops.ratio import mismatch
 from ops.seen import Observation
 from ops.served import Served
+from ops.tally import Tally
 
 Guardrail = Literal[
     "errors", "not_loaded", "refusals", "latency", "length", "kl", "sample_ratio", "query"

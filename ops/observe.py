@@ -16,12 +16,12 @@ from feedback.examples import Watermark
 from feedback.log import COMPLETIONS, SCORES, Log, read_on
 from ops import history
 from ops.drift import Scores
-from ops.evidence import Tally
 from ops.history import readable
 from ops.ledger import Ledger, Word
 from ops.refusal import refuses
 from ops.seen import Arm, Newcomers, Observation, Queried, Side
 from ops.served import Served
+from ops.tally import Tally
 from ops.trial import Rollout
 
 _COLUMNS = (

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from ops.drift import Drift
-from ops.evidence import Pair, Tally
+from ops.evidence import Pair
 from ops.served import Served
+from ops.tally import Tally
 
 Side = Literal["a", "b"]
 

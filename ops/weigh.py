@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ops.evidence import Interval, Tally, gain, win
+from ops.evidence import Interval, gain, win
 from ops.seen import Observation
+from ops.tally import Tally
 
 _FIRST_SHARE = 0.8  # of alpha, where there are several
 
@@ -59,7 +60,7 @@ def _finding(one: Evidence, alpha: float, seen: Observation) -> Finding:
 
 
 def _compared(alpha: float, seen: Observation) -> Finding:
-    found = win([*seen.wins.values()], alpha)
+    found = win([seen.wins.get("a", Tally()), seen.wins.get("b", Tally())], alpha)
     every = sum(seen.wins.values(), Tally())
     told = f"won {every.total:g} of {every.n} comparisons"
     return Finding("comparisons", found, every.n, f"gain {_points(found)}, {told}")

@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from feedback import examples
 from feedback.events import BASE, Forget, encode
+from ops import history
 from ops.act import change_split, first_split
 from ops.cli import app
+from ops.decide import Hold, Trial
+from ops.diary import Diary
 from ops.kept import Kept, keep
 from tests.feedback.made import comparison, completion, retraction
 from tests.ops.made import FAILED, Place
+from tests.ops.moved import begin
 from tests.ops.said import NOON, five_by_ann
 from trainer.adapters import Lesson, write_lineage
 
@@ -102,6 +107,48 @@ def test_rollback_pause_resume_and_history(place: Place) -> None:
     shown = run(place, "history").output
     assert "it was rude" in shown
     assert shown.count("rolled_back") == 2
+
+
+def test_explain_tells_why_with_the_numbers_as_they_were(place: Place) -> None:
+    begin(place, "m-v1")
+    place.serve(BASE, 2, up=20, down=80)
+    place.serve("m-v1", 2, up=1, down=18)
+    now = Trial(history.splits(place.log)[-1], None, seconds=5.0, step_seconds=5.0)
+    Diary(place.log, "ops").write(now, Hold("no sign yet"), {"thumbs.gain": -0.123456})
+    shown = run(place, "explain", "m-v1")
+    assert shown.exit_code == 0, shown.output
+    assert "m-v1, made of base by" in shown.output and ": canary" in shown.output
+    assert "0.1 of 3.0" in shown.output  # the gate's word
+    assert "m-v1 passed its gates" in shown.output  # the move's
+    assert "-0.1235" in shown.output
+
+
+def test_explain_names_those_that_there_are(place: Place) -> None:
+    first_split(place.log)
+    place.publish("m-v1")
+    result = run(place, "explain", "m-v2")
+    assert result.exit_code == 1
+    assert "no adapter is named 'm-v2'; published are m-v1" in result.output
+
+
+def test_promote_makes_the_canary_stable_and_nobody_else(place: Place) -> None:
+    begin(place, "m-v1")
+    wrong = run(place, "promote", "m-v2")
+    assert (wrong.exit_code, "the canary is m-v1, not m-v2" in wrong.output) == (1, True)
+    assert "stable m-v1" in run(place, "promote", "m-v1", "--reason", "it is Friday").output
+    again = run(place, "promote")
+    assert (again.exit_code, "there is no canary; m-v1 is stable" in again.output) == (1, True)
+    assert "it is Friday" in run(place, "history").output
+
+
+def test_a_roll_back_lets_nothing_count_that_a_rater_said(place: Place) -> None:
+    begin(place, "m-v1")
+    place.serve("m-v1", 2, up=2)
+    result = run(place, "rollback", "--quarantine", "user of c1", "--quarantine", "c2")
+    assert "1 verdicts of user of c1 count no more" in result.output
+    assert "1 verdicts of c2 count no more" in result.output
+    place.join()
+    assert [row.weight for row in examples.read(place.examples).examples] == [0.0, 0.0]
 
 
 def test_trace_follows_one_id_through_every_stop(place: Place) -> None:

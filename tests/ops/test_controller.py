@@ -1,5 +1,7 @@
 """The controller on a real log and real folders: every tick starts from what is there."""
 
+from dataclasses import replace
+
 import pytest
 
 from feedback.events import BASE
@@ -32,17 +34,21 @@ class Desk:
 
     def __init__(self, place: Place) -> None:
         self.place, self.warmed, self.refuses = place, list[str](), False
+        self.leads, self.rules = True, RULES
 
     def tick(self) -> Decision:
+        return self.controller().tick()
+
+    def controller(self) -> Controller:
         parts = Parts(
             log=self.place.log,
             adapters=self.place.adapters,
             observer=Observer(self.place.log, self.place.examples, compiled(USUAL)),
             warm=self._warm,
-            leads=lambda: True,
+            leads=lambda: self.leads,
             metrics=Metrics(),
         )
-        return Controller(parts, RULES).tick()
+        return Controller(parts, self.rules)
 
     def _warm(self, adapter: str) -> None:
         self.warmed.append(adapter)
@@ -73,6 +79,7 @@ def promote(desk: Desk, name: str, parent: str = BASE) -> None:
     desk.place.serve(name, desk.split.revision, up=9, down=1)
     desk.tick()
     desk.place.serve(name, desk.split.revision, up=90, down=10)
+    desk.place.serve(parent, desk.split.revision, silent=100)
     assert isinstance(desk.tick(), Promote)
 
 
@@ -93,6 +100,7 @@ def test_a_better_adapter_is_promoted_step_by_step(desk: Desk, place: Place) -> 
     assert isinstance(desk.tick(), Step)
     assert desk.split.share_percent == 50
     place.serve("m-v1", desk.split.revision, up=90, down=10)
+    place.serve(BASE, desk.split.revision, silent=100)
     assert isinstance(desk.tick(), Promote)
     assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
     assert desk.actions() == [("started", "m-v1"), ("stepped", "m-v1"), ("promoted", "m-v1")]
@@ -105,7 +113,7 @@ def test_a_sick_canary_is_withdrawn_and_never_tried_again(desk: Desk, place: Pla
     place.publish("m-v2", parent="m-v1")
     desk.tick()
     place.serve("m-v1", desk.split.revision, up=80, down=20)
-    place.serve("m-v2", desk.split.revision, up=1, down=14)
+    place.serve("m-v2", desk.split.revision, up=1, down=18)
     assert isinstance(desk.tick(), Withdraw)
     assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
     assert desk.fate("m-v2") == "withdrawn"
@@ -119,6 +127,7 @@ def test_only_thumbs_of_the_trial_count(desk: Desk, place: Place) -> None:
     desk.tick()
     place.serve("m-v1", None, up=500)  # asked for by name: no evidence for it
     place.serve("m-v1", desk.split.revision, silent=30)
+    place.serve(BASE, desk.split.revision, silent=270)
     decision = desk.tick()
     assert isinstance(decision, Hold)
     assert "thumbs 0/0 against 0/0" in decision.reason
@@ -137,6 +146,51 @@ def test_an_adapter_whose_parent_does_not_serve_gets_no_traffic(desk: Desk, plac
     place.publish("m-v1", parent="m-v9")
     assert isinstance(desk.tick(), Hold)
     assert desk.fate("m-v1") == "stale"
+
+
+def test_who_does_not_lead_writes_nothing(place: Place) -> None:
+    desk = Desk(place)
+    desk.leads = False
+    place.publish("m-v1")
+    assert desk.tick() == Hold("another controller leads")
+    assert not history.splits(place.log)
+    assert not desk.warmed
+    assert not any(place.log.end("decisions").values())
+
+
+def test_each_tick_that_saw_something_new_is_on_the_log_with_its_numbers(
+    desk: Desk, place: Place
+) -> None:
+    place.publish("m-v1")
+    one = desk.controller()
+    for _ in range(3):
+        one.tick()
+    place.serve(BASE, desk.split.revision, up=20, down=80)
+    place.serve("m-v1", desk.split.revision, up=2, down=7)
+    for _ in range(3):
+        one.tick()
+    looks = history.looks(place.log, "m-v1")
+    assert [look.decision for look in looks] == ["start", "hold", "hold"]
+    start, before, after = looks
+    # None before the trial.
+    assert start.since == {"completions/0": 0, "verdicts/0": 0}
+    assert before.seen["canary.completions"] == 0
+    assert after.seen["canary.thumbs_up"] == 2
+    assert after.seen["thumbs.gain"] == pytest.approx(3 / 11 - 21 / 102)
+    assert after.seen["thumbs.gain.low"] < 0 < after.seen["thumbs.gain.high"]
+    assert "kl.stable" not in after.seen  # not known, so not told
+
+
+def test_a_canary_whose_drift_nobody_measures_gets_no_more_traffic(place: Place) -> None:
+    desk = Desk(place)
+    desk.rules = replace(RULES, limits=Limits())
+    place.publish("m-v1")
+    desk.tick()
+    place.serve(BASE, desk.split.revision, up=20, down=80)
+    place.serve("m-v1", desk.split.revision, up=9, down=1)
+    decision = desk.tick()
+    assert isinstance(decision, Hold)
+    assert "too few live answers are scored" in decision.reason
 
 
 def test_only_the_newest_waits(desk: Desk, place: Place) -> None:
@@ -235,13 +289,13 @@ def test_while_paused_nothing_moves(desk: Desk, place: Place) -> None:
 def test_errors_withdraw_but_readers_who_hang_up_do_not(desk: Desk, place: Place) -> None:
     place.publish("m-v1")
     desk.tick()
-    place.serve(BASE, desk.split.revision, silent=90)
+    place.serve(BASE, desk.split.revision, silent=390)
     place.serve("m-v1", desk.split.revision, silent=30, error="client closed")
     assert isinstance(desk.tick(), Hold)
     place.serve("m-v1", desk.split.revision, silent=20, error="the engine broke off")
     decision = desk.tick()
     assert isinstance(decision, Withdraw)
-    assert "20/50 against 0/90" in decision.reason
+    assert "20/50 against 0/390" in decision.reason
 
 
 def test_an_engine_that_is_away_for_all_withdraws_nobody(desk: Desk, place: Place) -> None:

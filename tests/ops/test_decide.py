@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Trial, Withdraw, decide
-from ops.evidence import Tally
 from ops.guardrails import Limits
 from ops.seen import Arm, Observation
 from ops.served import Served
+from ops.tally import Tally
 from ops.weigh import THUMBS
 from serving.split import Split
 

@@ -100,3 +100,12 @@ def test_waits_are_counted_where_nothing_was_served() -> None:
     nothing = Served(0, 0, 0, 0, Lengths(), Waits(Counter()))
     assert not [*crossed(ALONE, seen(nothing))]
     assert not [*crossed(ALONE, seen(served(), nothing))]
+
+
+def test_answers_that_are_all_of_one_length_are_not_longer() -> None:
+    assert not [*crossed(ALONE, seen(served(tokens=(3, 3, 3)), served(tokens=(3, 3, 3))))]
+
+
+def test_answers_that_are_all_of_another_length_are() -> None:
+    other = seen(served(tokens=(60, 60, 60)), served(tokens=(3, 3, 3)))
+    assert [one.guardrail for one in crossed(ALONE, other)] == ["length"]

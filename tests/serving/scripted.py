@@ -62,7 +62,7 @@ class ScriptedEngine:
             return _error(self.refuses[model], f"LoRA adapter '{model}' could not be loaded.")
         if model not in self.known:
             return _error(404, f"The model `{model}` does not exist.")
-        answer = kind(f"{kind.api.prefix}{request.headers['x-request-id']}", self, body)
+        answer = kind(f"{kind.api.prefix}{request.headers.get('x-request-id', 'its-own')}", self, body)
         if body.get("stream"):
             return StreamingResponse(answer.stream(), media_type="text/event-stream")
         await asyncio.sleep(self.word_seconds * len(WORDS))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from feedback.events import encode
+from feedback.events import NOT_LOADED, encode
 from feedback.privacy import pseudonym
 from serving.split import SPLIT_KEY, choose
 from tests.serving.gateway import SECRET, Gateway, split
@@ -117,6 +117,7 @@ def test_users_of_a_canary_that_cannot_be_loaded_get_stable(gateway: Gateway) ->
         ("model-v2", 2, False): 6,
     }
     assert len({c.id for c in found}) == 12
+    assert all(c.error is None or c.error.startswith(NOT_LOADED) for c in found)
     assert gateway.metric('thumbwheel_serving_canary_fallbacks_total{canary="model-v2"}') == 6
 
 
