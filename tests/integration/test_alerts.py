@@ -20,7 +20,8 @@ from feedback.events import BASE, Score
 from ops import history
 from ops.dashboards import queries
 from serving.split import Split
-from tests.integration.alerting import Stack, published, shortened, stack, until
+from tests.integration.alerting import Stack, published, stack
+from tests.prometheus.watching import shortened, until
 
 pytestmark = pytest.mark.integration
 CALM_SECONDS = 8.0
@@ -56,6 +57,7 @@ def test_durations_are_shortened_and_nothing_else() -> None:
 def test_nothing_fires_while_all_is_well(loop: Stack) -> None:
     time.sleep(CALM_SECONDS)
     assert loop.told.heard == []
+    assert not loop.query('count_over_time(ALERTS{alertstate="firing"}[1m])')
 
 
 def test_a_canary_that_users_like_less_is_rolled_back_and_every_panel_shows_it(
@@ -147,8 +149,8 @@ def test_a_burst_of_thumbs_is_told_of(loop: Stack) -> None:
     until(lambda: bool(loop.query(ago)), "nobody rates", seconds=2 * USUAL_SECONDS)
     with httpx.Client(base_url=loop.gateway, trust_env=False) as http:
         name = loop.users.ask(http).headers["x-thumbwheel-completion"]
-    with ThreadPoolExecutor(8) as many:
-        list(many.map(loop.users.rate, [name] * 800))
+        with ThreadPoolExecutor(8) as many:
+            list(many.map(lambda _: loop.users.rate(http, name), range(1000)))
     loop.until_firing("VerdictBurst")
     loop.until_resolved("VerdictBurst")
 
