@@ -28,7 +28,8 @@ check: .venv/test.installed
 	$(BIN)/mypy
 
 # The quick tests first, those with a real engine last.
-test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/sdk.installed
+test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/sdk.installed \
+  .venv/prometheus.installed
 	$(QUICK)
 	$(BIN)/python -m pytest tests -m "integration and not gpu" --durations=0
 
@@ -61,6 +62,11 @@ clean:
 
 .venv/browser.installed: tests/browser/install
 	tests/browser/install
+	touch $@
+
+# What alerts and dashboards are tried on.
+.venv/prometheus.installed: tests/prometheus/install
+	tests/prometheus/install .venv/prometheus
 	touch $@
 
 # OpenAI's JavaScript client, which a test drives.
