@@ -8,7 +8,7 @@ from typing import Literal
 
 from ops.guardrails import Limits, crossed, unknown
 from ops.seen import Observation
-from ops.weigh import THUMBS, Evidence, Finding, findings
+from ops.weigh import THUMBS, Evidence, Finding, findings, numbers
 from serving.split import Split
 
 Goal = Literal["better", "no_worse"]
@@ -94,7 +94,7 @@ def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
     for one in found:
         if one.gain.high < (-rules.margin if rules.goal == "no_worse" else 0):
             return Withdraw(f"worse: {one}")
-    told = "; ".join(map(str, found))
+    told = numbers(found)
     if rules.goal == "better" and all(one.gain.high < rules.min_gain for one in found):
         return Withdraw(f"futile: cannot gain {rules.min_gain:.1%}: {told}")
     if trial.seconds > rules.deadline_seconds:
@@ -103,28 +103,27 @@ def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
 
 
 def _advance(rules: Rules, trial: Trial, seen: Observation, found: list[Finding]) -> Decision:
-    numbers = "; ".join(map(str, found))
+    told = numbers(found)
     if trial.step_seconds < rules.min_seconds:
-        return Hold(
-            f"{trial.step_seconds:.0f} of {rules.min_seconds:.0f} s at this share; {numbers}"
-        )
+        return Hold(f"{trial.step_seconds:.0f} of {rules.min_seconds:.0f} s at this share; {told}")
     if (done := seen.canary.step.completions) < rules.min_completions:
-        return Hold(f"{done} of {rules.min_completions} completions at this share; {numbers}")
+        return Hold(f"{done} of {rules.min_completions} completions at this share; {told}")
     for what in unknown(rules.limits, seen):
-        return Hold(f"{what}: blind is not healthy; {numbers}")
+        return Hold(f"{what}: blind is not healthy; {told}")
     later = [s for s in rules.steps_percent if s > trial.split.share_percent]
     if not later:
-        return _end(rules, found, numbers)
+        return _end(rules, found)
     first = found[0]
     if first.verdicts < rules.min_verdicts or first.gain.estimate < 0:
-        return Hold(f"no sign yet that it is not worse: {numbers}")
-    return Step(f"not worse so far: {numbers}", later[0])
+        return Hold(f"no sign yet that it is not worse: {told}")
+    return Step(f"not worse so far: {told}", later[0])
 
 
-def _end(rules: Rules, found: list[Finding], numbers: str) -> Decision:
+def _end(rules: Rules, found: list[Finding]) -> Decision:
+    told = numbers(found)
     if any(one.gain.low > 0 for one in found):
-        return Promote(f"better: {numbers}")
+        return Promote(f"better: {told}")
     if rules.goal == "no_worse" and found[0].gain.low > -rules.margin:
-        return Promote(f"no worse by {rules.margin:.1%}: {numbers}")
+        return Promote(f"no worse by {rules.margin:.1%}: {told}")
     missing = "better" if rules.goal == "better" else f"known to be within {rules.margin:.1%}"
-    return Hold(f"not yet {missing}: {numbers}")
+    return Hold(f"not yet {missing}: {told}")

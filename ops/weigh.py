@@ -54,6 +54,11 @@ def findings(wanted: Sequence[Evidence], alpha: float, seen: Observation) -> lis
     return [_finding(one, share * alpha, seen) for one, share in zip(wanted, shares, strict=True)]
 
 
+def numbers(found: Sequence[Finding]) -> str:
+    """The first, and those of which there is anything to tell."""
+    return "; ".join(one.told for one in found if one.verdicts or one is found[0])
+
+
 def _finding(one: Evidence, alpha: float, seen: Observation) -> Finding:
     if one.of == "comparisons":
         return _compared(alpha, seen)

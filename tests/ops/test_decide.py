@@ -8,10 +8,10 @@ import pytest
 
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Trial, Withdraw, decide
 from ops.guardrails import Limits
-from ops.seen import Arm, Observation
+from ops.seen import Arm, Observation, Queried, Side
 from ops.served import Served
 from ops.tally import Tally
-from ops.weigh import THUMBS
+from ops.weigh import THUMBS, Evidence
 from serving.split import Split
 
 RULES = Rules(
@@ -98,3 +98,52 @@ def test_the_steps_go_from_share_to_share() -> None:
 def test_a_canary_begins_with_the_first_share() -> None:
     decision = decide(RULES, trial(ALONE, waiting="m-v2"), None)
     assert decision == Start("m-v2 passed its gates", "m-v2", 10)
+
+
+NO_WORSE = replace(RULES, goal="no_worse", margin=0.05)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected", "reason"),
+    [
+        (seen((5000, 10000), (5000, 10000)), Promote, "no worse by 5.0%"),
+        (seen((5400, 10000), (5000, 10000)), Promote, "better: gain"),
+        (seen((4900, 10000), (5000, 10000)), Promote, "no worse by 5.0%"),
+        (seen((50, 100)), Hold, "not yet known to be within 5.0%"),
+        (seen((4000, 10000), (5000, 10000)), Withdraw, "worse: gain -10"),
+    ],
+)
+def test_where_it_need_be_no_worse(
+    seen: Observation, expected: type[Decision], reason: str
+) -> None:
+    decision = decide(NO_WORSE, trial(LAST_STEP), seen)
+    assert type(decision) is expected, decision
+    assert re.search(reason, decision.reason)
+
+
+def test_what_cannot_be_told_holds_a_canary_and_saves_none() -> None:
+    blind = replace(RULES, limits=Limits(kl_stable=5.0, kl_base=None))
+    for split in (ON_TRIAL, LAST_STEP):
+        decision = decide(blind, trial(split), seen((85, 100)))
+        assert isinstance(decision, Hold)
+        assert "blind is not healthy; gain" in decision.reason
+    assert isinstance(decide(blind, trial(ON_TRIAL), seen((0, 20))), Withdraw)
+
+
+def test_a_guardrail_comes_before_what_users_say_and_names_itself() -> None:
+    liked = replace(seen((99, 100)), queried=[Queried("tickets", 3.0, 2.0)])
+    decision = decide(RULES, trial(LAST_STEP), liked)
+    assert decision == Withdraw("query: tickets is 3, at most 2 is allowed")
+
+
+def test_one_kind_of_verdict_that_is_worse_is_enough() -> None:
+    both = replace(RULES, evidence=(THUMBS, Evidence("comparisons")))
+    lost: dict[Side, Tally] = {"a": Tally.rate(5, 60), "b": Tally.rate(6, 60)}
+    decision = decide(both, trial(LAST_STEP), replace(seen((99, 100)), wins=lost))
+    assert isinstance(decision, Withdraw)
+    assert "won 11 of 120 comparisons" in decision.reason
+
+
+def test_kinds_of_which_nothing_is_known_are_not_told() -> None:
+    both = replace(RULES, evidence=(THUMBS, Evidence("comparisons")))
+    assert "comparisons" not in decide(both, trial(LAST_STEP), seen((9, 10))).reason

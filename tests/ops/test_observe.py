@@ -1,13 +1,13 @@
 """What is counted of a trial, from a real log and the real worker's examples."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedback.events import BASE, NOT_LOADED, Completion, Event, encode, group_of
+from feedback.events import BASE, NOT_LOADED, Completion, Event, Score, encode, group_of
 from ops import history
 from ops.act import change_split, first_split
 from ops.by_hand import current
@@ -211,3 +211,27 @@ def test_a_comparison_is_no_thumb(place: Place, trial: Rollout) -> None:
     put(place, *both, comparison("c1", "c1.1"), thumb(True, 2, of="c1"))
     seen = look(place, trial)
     assert (seen.canary.rated.n, sum(one.n for one in seen.wins.values())) == (1, 1)
+
+
+def test_how_far_the_canary_is_comes_from_the_scores_on_the_log(
+    place: Place, trial: Rollout
+) -> None:
+    watching = observer(place)
+    assert watching.look(trial).drifts == {}
+    now = datetime.now(UTC)
+    for second in range(20):
+        score = Score(
+            at=now - timedelta(seconds=second + 30),
+            completion_id=f"c{second}",
+            adapter=CANARY,
+            stable=trial.first.stable,
+            tokens=5,
+            served=-3.0,
+            under_stable=-4.0,
+            under_base=-6.0,
+            faithful=True,
+        )
+        place.log.append("scores", score.completion_id, encode(score))
+    seen = watching.look(trial)
+    assert {to: drift.estimate for to, drift in seen.drifts.items()} == {"stable": 1, "base": 3}
+    assert seen.score_seconds == pytest.approx(30, abs=5)
