@@ -3,7 +3,7 @@
 A sample: what is not picked in time is forgotten. Nothing in an answer's text decides.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,23 +33,26 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 
 
 class Waiting:
-    """The newest answers of each adapter that were not scored."""
+    """The newest answers of each adapter that were not scored, by id: some are logged twice."""
 
     def __init__(self) -> None:
-        self._of: defaultdict[str, deque[Completion]] = defaultdict(lambda: deque(maxlen=_WAITING))
+        self._of: defaultdict[str, dict[str, Completion]] = defaultdict(dict)
 
     def add(self, completion: Completion) -> None:
-        self._of[completion.adapter].append(completion)
+        mine = self._of[completion.adapter]
+        mine.setdefault(completion.id, completion)
+        if len(mine) > _WAITING:
+            del mine[next(iter(mine))]
 
     def take(self, stable: str, canary: str | None, most: int = BATCH) -> list[Completion]:
         """The canary's first, up to half, then stable's; more where the other has too few."""
         for gone in self._of.keys() - {stable, canary}:
             del self._of[gone]
-        first = self._of.get(canary or "", deque())
-        then = self._of.get(stable, deque())
+        first, then = self._of.get(canary or "", {}), self._of.get(stable, {})
         of_canary = min(len(first), max(most - most // 2, most - len(then)))
         of_stable = min(len(then), most - of_canary)
-        return [first.pop() for _ in range(of_canary)] + [then.pop() for _ in range(of_stable)]
+        picked = [first] * of_canary + [then] * of_stable
+        return [waiting.popitem()[1] for waiting in picked]  # the newest
 
 
 def can_be_scored(one: Completion, most_tokens: int) -> bool:

@@ -2,9 +2,10 @@
 
 import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 import torch
@@ -29,10 +30,11 @@ class Weighed(NamedTuple):
 class Scales:
     """The model is loaded when it is first needed, and again after `put_down`."""
 
-    def __init__(self, base: str, plan: Plan) -> None:
+    def __init__(self, base: str, plan: Plan, clock: Callable[[], float] = monotonic) -> None:
         # Nothing learns here, and one process holds all.
         self._plan = plan.model_copy(update={"checkpointing": False, "shard": False})
-        self._base = base
+        self._base, self._clock = base, clock
+        self.loading = 0.0  # of the clock, so far: that is no work, or a long pause would follow it
         self._model: Any = None
         self._forward: Forward | None = None
         self._lora: PeftModel | None = None
@@ -40,7 +42,9 @@ class Scales:
 
     def weigh(self, texts: Sequence[Text], stable: Path | None) -> list[Weighed]:
         """`stable`: the folder of its LoRA; None: base itself is stable."""
+        began = self._clock()
         self._wear(stable)
+        self.loading += self._clock() - began
         under_stable = self._sums(texts)
         with self._lora.disable_adapter() if self._lora else nullcontext():
             under_base = self._sums(texts) if self._lora else under_stable

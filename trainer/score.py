@@ -49,13 +49,15 @@ def _score(settings: Settings, plan: Plan, log: Log) -> None:
     from trainer.scorer import Scorer
 
     torch.set_num_threads(1)
-    scales, record, gpu = Scales(settings.model, plan), Record(settings.trainer_state), on_gpu()
+    record, gpu = Record(settings.trainer_state), on_gpu()
+    spent = time.monotonic if gpu else time.process_time
+    scales = Scales(settings.model, plan, spent)
 
     def yields() -> bool:
         """A round takes what it can get of a GPU; of cores each has its own share."""
         if not gpu or record.seen().under_way is None:
             return False
-        scales.put_down()
+        scorer.put_down()
         return True
 
     split = SplitReader(log, settings.name)
@@ -67,8 +69,8 @@ def _score(settings: Settings, plan: Plan, log: Log) -> None:
     )
     try:
         with within_share(plan):
-            spent = time.monotonic if gpu else time.process_time
-            keep_on(scorer.turn, pace, yields=yields, spent=spent)
+            worked = lambda: spent() - scales.loading  # noqa: E731
+            keep_on(scorer.turn, pace, yields=yields, spent=worked)
     except RoundFailed as error:  # of memory: it may be there again after a while
         sys.exit(str(error))
 

@@ -6,6 +6,7 @@ It keeps nothing, and begins at the end of the log: what it has missed was not i
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ class Scales(Protocol):
         self, texts: Sequence[Text], stable: Path | None
     ) -> Sequence[tuple[float, float]]: ...
     def usual(self) -> dict[str, Any]: ...
+    def put_down(self) -> None: ...
 
 
 class Scorer:
@@ -48,6 +50,11 @@ class Scorer:
         scores = self._scored(picked, serving.stable)
         self._log.append_all([(SCORES.name, one.adapter, encode(one)) for one in scores])
         return len(scores)
+
+    def put_down(self) -> None:
+        """The model; what is on disk may be another when it is taken up again."""
+        self._scales.put_down()
+        self._whole = BASE
 
     def _read(self) -> None:
         for partition, end in self._log.end(COMPLETIONS.name).items():
@@ -99,4 +106,5 @@ class Scorer:
                 faithful=is_faithful(one.parameters, usual),
             )
             for one, (under_stable, under_base) in zip(picked, weighed, strict=True)
+            if isfinite(under_stable) and isfinite(under_base)
         ]

@@ -88,3 +88,10 @@ def test_what_waits_is_bounded() -> None:
         waiting.add(WHOLE.model_copy(update={"id": str(at)}))
     left = waiting.take("tiny-v1", None, most=1000)
     assert [one.id for one in left] == [str(at) for at in range(999, 939, -1)]
+
+
+def test_an_answer_that_is_logged_twice_is_one() -> None:
+    waiting = Waiting()
+    waiting.add(WHOLE)
+    waiting.add(WHOLE)
+    assert len(waiting.take("tiny-v1", None)) == 1

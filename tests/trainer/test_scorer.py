@@ -1,8 +1,10 @@
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
+from itertools import count
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
@@ -50,9 +52,9 @@ def begin(log: Log, store: Path, scales: Scales) -> Scorer:
     return scorer
 
 
-def judged(log: Log, scorer: Scorer, policy: Policy, adapter: str, count: int = 60) -> list[Score]:
-    served = answered(policy, adapter, [PROMPTS[at % len(PROMPTS)] for at in range(count)])
-    for at in range(0, count, 4):
+def judged(log: Log, scorer: Scorer, policy: Policy, adapter: str, many: int = 60) -> list[Score]:
+    served = answered(policy, adapter, [PROMPTS[at % len(PROMPTS)] for at in range(many)])
+    for at in range(0, many, 4):
         serve(log, served[at : at + 4])
         assert scorer.turn() == 4
     return scores(log)
@@ -158,6 +160,56 @@ def test_what_was_put_down_is_picked_up_again(
     scales.put_down()
     again = judged(log, scorer, canary, CANARY, 4)[4:]
     assert [one.under_stable for one in again] == [one.under_stable for one in first]
+
+
+def test_loading_the_model_is_no_work_that_a_pause_must_follow(
+    log: Log, published: tuple[Path, Policy, Policy], base: Path
+) -> None:
+    store, _, canary = published
+    move(log, 1, STABLE, CANARY)
+    ticks = count()  # each look at the clock is a second later
+    scales = Scales(str(base), PLAN, lambda: float(next(ticks)))
+    scorer = begin(log, store, scales)
+    assert scales.loading == 0
+    judged(log, scorer, canary, CANARY, 4)
+    assert scales.loading == 1
+
+
+def test_a_stable_that_went_while_the_model_was_put_down_is_missed(
+    log: Log, published: tuple[Path, Policy, Policy], scales: Scales, tmp_path: Path
+) -> None:
+    store, _, canary = published
+    own = tmp_path / "own"
+    shutil.copytree(store, own)
+    move(log, 1, STABLE, CANARY)
+    scorer = begin(log, own, scales)
+    judged(log, scorer, canary, CANARY, 4)
+    scorer.put_down()
+    shutil.rmtree(own / STABLE)
+    serve(log, answered(canary, CANARY, PROMPTS))
+    assert scorer.turn() == 0
+
+
+def test_what_is_no_number_is_no_score(log: Log, published: tuple[Path, Policy, Policy]) -> None:
+    class Broken:
+        def weigh(self, texts: Sequence[Text], _: Path | None) -> list[tuple[float, float]]:
+            return [(float("nan"), -1.0), (-1.0, float("-inf")), *[(-1.0, -2.0)] * len(texts)][
+                : len(texts)
+            ]
+
+        def usual(self) -> dict[str, Any]:
+            return {}
+
+        def put_down(self) -> None:
+            """Nothing is held."""
+
+    store, _, canary = published
+    move(log, 1, STABLE, CANARY)
+    scorer = Scorer(log, SplitReader(log, "tiny"), store, Broken(), most_tokens=64)
+    assert scorer.turn() == 0
+    serve(log, answered(canary, CANARY, PROMPTS)[:4])
+    assert scorer.turn() == 2
+    assert len(scores(log)) == 2
 
 
 def test_who_begins_again_scores_what_comes_then_and_nothing_twice(

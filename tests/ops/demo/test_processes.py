@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
 
 def test_no_two_ports_are_the_same(stage: Stage) -> None:
-    assert len({str(stage.port), *stage.ports.values()}) == 5
+    assert len({str(stage.port), *stage.ports.values()}) == 6
 
 
 def test_the_plan_can_be_read() -> None:
