@@ -16,7 +16,7 @@ from feedback.topics import LogAway
 
 # EX_CONFIG of sysexits.h: the same settings would fail again, so nobody need start it again.
 BAD_SETTINGS = 78
-_SECRETS = ("secret", "engine_key", "serving_token_keys", "trainer_judge_key")
+_SECRETS = ("secret", "engine_key", "serving_token_keys", "trainer_judge_key", "ops_key")
 _SAY_IT_ALL = ("engine_url", "serving_origins", "trainer_judge_url")
 
 

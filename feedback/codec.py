@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar, Union
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from pydantic_core import to_json
+from pydantic_core import ErrorDetails, to_json
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -69,9 +69,12 @@ def is_v1(v: object) -> bool:
 
 def first_complaint(error: ValidationError) -> str:
     """`field: what was wrong (got value)`, of the first field that is wrong."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    got = repr(first["input"])
+    return complaint(error.errors(include_url=False)[0])
+
+
+def complaint(one: ErrorDetails) -> str:
+    field = ".".join(str(part) for part in one["loc"])
+    got = repr(one["input"])
     short = got if len(got) <= 80 else got[:77] + "..."
-    said = first["msg"].removeprefix("Value error, ")
+    said = one["msg"].removeprefix("Value error, ")
     return f"{field}: {said} (got {short})" if field else said

@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from feedback.codec import BadEvent as BadEvent
+from feedback.codec import complaint as complaint
 from feedback.codec import decode as decode
 from feedback.codec import encode as encode
 from feedback.codec import first_complaint as first_complaint

@@ -85,7 +85,7 @@ def _serve(metrics: Metrics, port: int) -> None:
 def _queried(settings: Settings) -> Asked:
     if not settings.ops_prometheus_url:
         return lambda _: ()
-    return Prometheus(settings.ops_prometheus_url, settings.ops_queries).ask
+    return Prometheus(str(settings.ops_prometheus_url), settings.ops_queries).ask
 
 
 def _warm_all(settings: Settings, adapter: str) -> None:

@@ -4,15 +4,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from feedback.events import BASE, encode, first_complaint
 from feedback.examples import Watermark
-from feedback.log import COMPLETIONS, VERDICTS, Log
+from feedback.log import COMPLETIONS, SCORES, VERDICTS, Log
 from ops.history import splits
 from serving.split import SPLIT_KEY, Split
 
 LOAD_TIMEOUT_SECONDS = 120.0
+_NOT_THIS_ONE = (400, 404, 409, 422)  # how vLLM says that it does not load an adapter
+
+
+class _Answered(BaseModel):
+    model: str
 
 
 class CannotLoad(Exception):
@@ -58,7 +63,7 @@ def change_split(log: Log, seen: Split, reason: str, by: str, **changes: Any) ->
 
 def reached(log: Log) -> Watermark:
     """How far the log goes."""
-    topics = (COMPLETIONS.name, VERDICTS.name)
+    topics = (COMPLETIONS.name, VERDICTS.name, SCORES.name)
     return {f"{topic}/{place}": end for topic in topics for place, end in log.end(topic).items()}
 
 
@@ -79,9 +84,12 @@ def warm(engine_url: str, adapter: str, key: str | None = None) -> None:
         )
     except httpx.HTTPError as error:
         raise ConnectionError(f"the engine at {engine_url} does not answer: {error!r}") from error
-    if answer.status_code >= 500:
-        raise ConnectionError(f"the engine answered {answer.status_code}: {answer.text[:300]}")
-    if answer.status_code != 200:
+    if answer.status_code in _NOT_THIS_ONE:
         raise CannotLoad(f"the engine refused {adapter}: {answer.text[:300]}")
-    if answer.json()["model"] != adapter:
-        raise CannotLoad(f"asked for {adapter}, the engine answered as {answer.json()['model']}")
+    try:
+        told = _Answered.model_validate_json(answer.content).model
+    except ValidationError as error:  # a wrong key, a limit, a proxy: no fault of the adapter's
+        said = f"{answer.status_code}: {answer.text[:300]}"
+        raise ConnectionError(f"the engine at {engine_url} answered {said}") from error
+    if told != adapter:
+        raise CannotLoad(f"asked for {adapter}, the engine answered as {told}")

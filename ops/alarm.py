@@ -49,7 +49,11 @@ def heed(log: Log, adapters: Path, alert: Alert, reach_seconds: float) -> Split:
     NothingToDo. Of a paused split only a canary is withdrawn.
     """
 
+    about = alert.labels.get("canary")
+
     def asked(split: Split) -> Change:
+        if about not in (None, split.canary):
+            raise NothingToDo(f"it is about {about}, and the canary is {split.canary}")
         changed, how = _last_change(history.splits(log))
         if alert.began_at <= changed.at:
             told = f"it began at {alert.began_at:%H:%M:%S}, and at {changed.at:%H:%M:%S}"

@@ -3,7 +3,9 @@
 Whoever changes anything must know the key. Alertmanager is one of them.
 """
 
+from asyncio import get_running_loop
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hmac import compare_digest
 from http import HTTPStatus
@@ -12,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -40,6 +41,7 @@ class _Body(BaseModel):
 
 class _RollBack(_Body):
     to: str | None = None
+    revision: int | None = None  # only while this one is in force
     quarantine: list[str] = []
 
 
@@ -84,10 +86,12 @@ def build(place: Place) -> Starlette:
 class _Api:
     def __init__(self, place: Place) -> None:
         self._place = place
+        # One after the other: a log has a connection for each thread that asks it.
+        self._one = ThreadPoolExecutor(1, "control API")
 
     def told(self, ask: Callable[[Request], Any]) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
-            return await _answered(lambda: ask(request))
+            return await self._answered(lambda: ask(request))
 
         return answer
 
@@ -98,7 +102,7 @@ class _Api:
                 body = await _read(request, kind)
             except Refused as error:
                 return _refusal(error.status, str(error))
-            return await _answered(lambda: act(body))
+            return await self._answered(lambda: act(body))
 
         return answer
 
@@ -108,7 +112,9 @@ class _Api:
 
     def roll_back(self, body: _RollBack) -> dict[str, Any]:
         place, by = self._place, _by(body)
-        split = by_hand.roll_back(place.log, place.adapters, by, body.to, body.reason)
+        split = by_hand.roll_back(
+            place.log, place.adapters, by, body.to, body.reason, revision=body.revision
+        )
         dropped = {
             who: quarantine.drop(place.log, place.examples, who, by=by, reason=split.reason)
             for who in body.quarantine
@@ -134,9 +140,19 @@ class _Api:
                 place = self._place
                 split = heed(place.log, place.adapters, alert, place.alert_reach_seconds)
                 told.append(f"revision {split.revision}: {split.reason}")
-            except NothingToDo as error:
+            except (NothingToDo, AdapterError) as error:
                 told.append(f"nothing is done: {error}")
         return {"alerts": told}
+
+    async def _answered(self, ask: Callable[[], Any]) -> Response:
+        try:
+            return JSONResponse(await get_running_loop().run_in_executor(self._one, ask))
+        except Unknown as error:
+            return _refusal(HTTPStatus.NOT_FOUND, str(error))
+        except (NothingToDo, SplitContended, AdapterError) as error:
+            return _refusal(HTTPStatus.CONFLICT, str(error))
+        except LogAway as error:
+            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     def _let_in(self, request: Request) -> None:
         key = self._place.key
@@ -164,17 +180,6 @@ async def _read(request: Request, kind: type[B]) -> B:
         return kind.model_validate_json(raw or b"{}")
     except ValidationError as error:
         raise Refused(HTTPStatus.BAD_REQUEST, first_complaint(error)) from error
-
-
-async def _answered(ask: Callable[[], Any]) -> Response:
-    try:
-        return JSONResponse(await run_in_threadpool(ask))
-    except (Unknown, AdapterError) as error:
-        return _refusal(HTTPStatus.NOT_FOUND, str(error))
-    except (NothingToDo, SplitContended) as error:
-        return _refusal(HTTPStatus.CONFLICT, str(error))
-    except LogAway as error:
-        return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
 
 def _refusal(status: HTTPStatus, told: str) -> Response:

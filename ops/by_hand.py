@@ -26,20 +26,42 @@ class Change(NamedTuple):
     fields: dict[str, Any]
 
 
-def roll_back(log: Log, adapters: Path, by: str, to: str | None = None, reason: str = "") -> Split:
+def roll_back(
+    log: Log,
+    adapters: Path,
+    by: str,
+    to: str | None = None,
+    reason: str = "",
+    *,
+    revision: int | None = None,
+) -> Split:
     """Undo the last move: the canary's traffic or, where there is none, the last promotion.
 
-    Automation pauses, so that it does not do again what was just undone.
+    Automation pauses, so that it does not do again what was just undone. `revision`: only while
+    this one is in force, so that who asks twice undoes no more than who asks once.
     """
     served = {BASE} | {split.stable for split in history.splits(log)}
     if to is not None and to not in served:
         known = ", ".join(sorted(served))
         raise NothingToDo(f"{to} was never stable; expected one of {known}")
 
+    meant: list[Split] = []
+
     def undone(split: Split) -> Change:
+        meant.append(split)
+        _is_meant(split, meant[0], to, revision)
         return way_back(split, adapters, to, pinned=True)
 
     return change(log, by, reason or "rolled back by hand", undone, adapters=adapters)
+
+
+def _is_meant(split: Split, first: Split, to: str | None, revision: int | None) -> None:
+    """What was to be undone may be gone: nobody asked for what was before it."""
+    told = f"revision {split.revision}, by {split.by}, came just before: {split.reason}"
+    if revision not in (None, split.revision):
+        raise NothingToDo(f"revision {revision} is not in force; {told}")
+    if to is None and (split.stable, split.canary) != (first.stable, first.canary):
+        raise NothingToDo(told)
 
 
 def promote(

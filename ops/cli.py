@@ -149,7 +149,8 @@ def rollback(
         for who in quarantine or ():
             folder, by = settings.examples_folder, operator()
             count = drop(log, folder, who, by=by, reason=split.reason)
-            show(f"  {count} verdicts of {who} count no more, as soon as the worker has read it")
+            later = "count no more, as soon as the worker has read it"
+            show(f"  {count} verdicts of {who} {later if count else 'are known'}")
 
 
 @app.command()

@@ -63,7 +63,7 @@ class Controller:
         told = numbers(seen, found)
         self._diary.write(now, decision, told)
         self._act(now, decision)
-        self._parts.metrics.ticked(now.split, decision, seen, found, self._rules.limits)
+        self._parts.metrics.ticked(now.split, decision, seen, found, self._rules)
         return decision
 
     def _count(self, moves: list[Move]) -> None:
@@ -93,6 +93,8 @@ class Controller:
             verify(self._parts.adapters, start.adapter)
             self._parts.warm(start.adapter)
         except (AdapterError, CannotLoad) as error:
+            if not self._parts.leads():  # an engine may take longer to answer than a lease lasts
+                return
             history.record(self._log, "refused", start.adapter, split, str(error))
             return
         self._move(

@@ -30,6 +30,11 @@ class Rules:
     deadline_seconds: float = 7 * 86400.0
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def worse_gain(self) -> float:
+        """A gain that is surely below this is worse."""
+        return -self.margin if self.goal == "no_worse" else 0.0
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -92,11 +97,11 @@ def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
         return Withdraw(f"{guardrail}: {told}")
     found = findings(rules.evidence, rules.alpha, seen)
     for one in found:
-        if one.gain.high < (-rules.margin if rules.goal == "no_worse" else 0):
+        if one.gain.high < rules.worse_gain:
             return Withdraw(f"worse: {one}")
     told = numbers(found)
     if rules.goal == "better" and all(one.gain.high < rules.min_gain for one in found):
-        return Withdraw(f"futile: cannot gain {rules.min_gain:.1%}: {told}")
+        return Withdraw(f"futile: cannot gain {rules.min_gain:g}: {told}")
     if trial.seconds > rules.deadline_seconds:
         return Withdraw(f"futile: not promoted after {trial.seconds:.0f} s: {told}")
     return _advance(rules, trial, seen, found)
@@ -124,6 +129,6 @@ def _end(rules: Rules, found: list[Finding]) -> Decision:
     if any(one.gain.low > 0 for one in found):
         return Promote(f"better: {told}")
     if rules.goal == "no_worse" and found[0].gain.low > -rules.margin:
-        return Promote(f"no worse by {rules.margin:.1%}: {told}")
-    missing = "better" if rules.goal == "better" else f"known to be within {rules.margin:.1%}"
+        return Promote(f"no worse by {rules.margin:g}: {told}")
+    missing = "better" if rules.goal == "better" else f"known to be within {rules.margin:g}"
     return Hold(f"not yet {missing}: {told}")

@@ -64,7 +64,7 @@ def unknown(limits: Limits, seen: Observation) -> Iterator[str]:
     """What must be known before a canary gets more."""
     for one in seen.queried:
         if one.value is None:
-            yield f"Prometheus does not say what {one.name} is"
+            yield f"Prometheus does not say what {one.name} is: {one.why}"
     for to, budget in _budgets(limits):
         if budget is None:
             continue

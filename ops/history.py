@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 
 from feedback.dead import Aside, Bad
 from feedback.events import BadEvent, E, Forget, decode, encode
@@ -14,6 +15,8 @@ from feedback.log import DECISIONS, FORGETS, ROLLOUTS, Log, Position, Record, re
 from ops.move import Action, Look, Move
 from serving.split import Split
 
+_CHUNK = 1000  # records
+_STARTS = b'"decision":"start"'
 _log = logging.getLogger(__name__)
 Take = Callable[[str, list[Bad]], None]
 
@@ -64,15 +67,29 @@ def splits(log: Log, bad: Take = leave_out) -> list[Split]:
     return in_force
 
 
-def looks(log: Log, adapter: str) -> list[Look]:
-    """Of one adapter's trial, as far back as the log still has them."""
-    return [look for look in _all(log, DECISIONS.name, Look, leave_out) if look.adapter == adapter]
+def looks(log: Log, adapter: str, most: int) -> list[Look]:
+    """The newest of one adapter's trial, as far back as the log still has them."""
+    return [*islice(_looks_back(log, adapter), most)][::-1]
 
 
 def since(log: Log, adapter: str) -> Watermark:
     """Nothing of its trial lies before that on the log; empty where that is not known."""
-    started = (look.since for look in looks(log, adapter) if look.decision == "start")
-    return next(started, {})
+    found = (look.since for look in _looks_back(log, adapter, _STARTS) if look.since)
+    return next(found, {})
+
+
+def _looks_back(log: Log, adapter: str, with_word: bytes = b"") -> Iterator[Look]:
+    """The newest first. There may be one for each second: most are passed over unread."""
+    (end,) = log.end(DECISIONS.name).values()
+    while end > 0:
+        start = max(end - _CHUNK, 0)
+        batch, at = list[Record](), start
+        while at < end and (found := log.read(DECISIONS.name, 0, at, end - at)):
+            batch += found
+            at = found[-1].position.offset + 1
+        mine = [one for one in batch if one.key == adapter and with_word in one.value]
+        yield from (look for _, look in readable(reversed(mine), (Look,)))
+        end = start
 
 
 def forgets(log: Log) -> list[Forget]:

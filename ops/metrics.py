@@ -12,7 +12,7 @@ from prometheus_client import (
     start_http_server,
 )
 
-from ops.decide import Decision
+from ops.decide import Decision, Rules
 from ops.evidence import Interval
 from ops.guardrails import GUARDRAILS, Limits, crossed
 from ops.seen import Observation
@@ -55,6 +55,9 @@ class Metrics:
         self._gain = self._gauge(
             "gain", "The canary's rate less stable's; none without a canary.", "of", "bound"
         )
+        self._worse = self._gauge(
+            "worse_gain", "A gain that is surely below this withdraws a canary."
+        )
         self._kl = self._gauge(
             "kl_nats", "Live KL an answer, of the canary's answers.", "to", "bound"
         )
@@ -88,7 +91,7 @@ class Metrics:
         decision: Decision,
         seen: Observation | None,
         found: Sequence[Finding],
-        limits: Limits,
+        rules: Rules,
     ) -> None:
         self._decisions.labels(type(decision).__name__.lower()).inc()
         self._leads.set(1)
@@ -98,9 +101,10 @@ class Metrics:
         self._paused.set(split.pinned)
         self._tell_arms(seen or Observation())  # where there is none, nothing is on trial
         self._tell_gains(found)
-        self._tell_drift(seen or Observation(), limits)
+        self._worse.set(rules.worse_gain)
+        self._tell_drift(seen or Observation(), rules.limits)
         if seen:
-            self._tell_crossed(seen, limits)
+            self._tell_crossed(seen, rules.limits)
 
     def moved(self, action: str, *, by_hand: bool) -> None:
         self._moves.labels(action, "yes" if by_hand else "no").inc()

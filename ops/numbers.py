@@ -20,6 +20,7 @@ def numbers(seen: Observation | None, found: list[Finding]) -> dict[str, float]:
     for to, drift in seen.drifts.items():
         told |= _interval(f"kl.{to}", Interval(drift.low, drift.estimate, drift.high))
         told[f"kl.{to}.answers"] = float(drift.answers)
+        told[f"kl.{to}.faithful"] = float(drift.faithful)  # of those: drawn as the model is
     told |= {f"query.{one.name}": one.value for one in seen.queried if one.value is not None}
     return {name: value for name, value in told.items() if isfinite(value)}
 

@@ -48,8 +48,10 @@ class _Seen:
     """Where the last look ended, and what was found up to there."""
 
     rollout: Rollout
-    offsets: dict[int, int]
+    offsets: dict[int, int]  # of completions
+    scores_read: dict[int, int]
     watermark: Watermark
+    scores: Scores = field(default_factory=Scores)
     ledger: Ledger = field(default_factory=Ledger)
     completions: Counter[str] = field(default_factory=Counter)
     served: dict[str, Served] = field(default_factory=dict)
@@ -69,15 +71,14 @@ class Observer:
         self._log, self._folder, self._refusals = log, folder, refusals
         self._queried = queried
         self._seen: _Seen | None = None
-        self._scores, self._scores_read = Scores(), dict[int, int]()
 
     def look(self, rollout: Rollout) -> Observation:
         seen = self._of(rollout)
         with seen.ledger.open():
             self._count_completions(seen)
             self._count_words(seen)
-        self._read_scores()
-        drifts = self._scores.drifts(rollout.canary, rollout.first.stable)
+            self._read_scores(seen)
+        drifts = seen.scores.drifts(rollout.canary, rollout.first.stable)
         newest = max((drift.newest for drift in drifts.values()), default=None)
         return Observation(
             stable=_arm(seen, rollout.first.stable),
@@ -94,15 +95,12 @@ class Observer:
             if self._seen:
                 self._seen.ledger.close()
             since = history.since(self._log, rollout.canary)
-            mine = f"{COMPLETIONS.name}/"
-            offsets = {
-                int(place.removeprefix(mine)): at
-                for place, at in since.items()
-                if place.startswith(mine)
-            }
-            self._seen = _Seen(rollout, offsets, since)
-        elif self._seen.rollout.step != rollout.step:
-            self._seen.rollout, self._seen.served = rollout, {}
+            self._seen = _Seen(
+                rollout, _offsets(since, COMPLETIONS.name), _offsets(since, SCORES.name), since
+            )
+        if self._seen.rollout.step != rollout.step:
+            self._seen.served = {}
+        self._seen.rollout = rollout
         return self._seen
 
     def _count_completions(self, seen: _Seen) -> None:
@@ -129,10 +127,17 @@ class Observer:
                 _hear(seen, row)
             seen.watermark |= batch.end
 
-    def _read_scores(self) -> None:
-        records = read_on(self._log, SCORES.name, self._scores_read)
+    def _read_scores(self, seen: _Seen) -> None:
+        records = read_on(self._log, SCORES.name, seen.scores_read)
         for _, score in readable(records, (Score,)):
-            self._scores.add(score)
+            if seen.ledger.is_new("score", score.completion_id, score.stable):
+                seen.scores.add(score)
+
+
+def _offsets(since: Watermark, topic: str) -> dict[int, int]:
+    """Of this topic's partitions."""
+    places = ((place.split("/"), at) for place, at in since.items())
+    return {int(partition): at for (name, partition), at in places if name == topic}
 
 
 def _add(served: Served, one: Completion, *, refused: bool) -> None:

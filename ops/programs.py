@@ -17,7 +17,8 @@ _ENGINE_SECONDS = 900  # a big model on a GPU is read and compiled for minutes
 _CPU_ENGINE = ("--dtype", "float32", "--enforce-eager", "--max-model-len", "512")
 # The cache in GB; and no compiling: first answers would wait for a C++ compiler, or fail.
 _CPU_ENGINE_ENV = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"}
-_FOR_TRAINER = ("THUMBWHEEL_TRAINER_JUDGE_KEY",)
+# Secrets that one of them needs alone.
+_JUDGE_KEY, _OPS_KEY = "THUMBWHEEL_TRAINER_JUDGE_KEY", "THUMBWHEEL_OPS_KEY"
 # For rounds that let it draw answers: tokens in and out, after users, and how busy it is.
 _DRAWS = ("--enable-scale-out", "--scheduling-policy", "priority", "--enable-server-load-tracking")
 _GPU_ENGINE = ("--dtype", "auto", "--gpu-memory-utilization", "0.6")  # the trainer takes its part
@@ -65,13 +66,15 @@ def programs(
     """In the order in which they start."""
     env = {**inherited, **settings(up), **up.env}
     env.pop("THUMBWHEEL_SECRET", None)  # for serving alone
-    judge = {name: env.pop(name) for name in _FOR_TRAINER if name in env}
+    judge, control = (
+        {name: env.pop(name)} if name in env else {} for name in (_JUDGE_KEY, _OPS_KEY)
+    )
     ports = up.ports
     return (
         Program("blank", _room("trainer", "--blank"), env, None, ready_timeout_seconds=300),
         Program("feedback", _room("feedback"), env, _metrics(ports.feedback_metrics)),
         _engine(up, env, gpu),
-        Program("ops", _room("ops"), env, _metrics(ports.ops_metrics)),
+        Program("ops", _room("ops"), env | control, _metrics(ports.ops_metrics)),
         Program(
             "serving",
             _room("serving"),

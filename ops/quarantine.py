@@ -81,8 +81,6 @@ def drop(log: Log, folder: Path, who: str, *, by: str, reason: str) -> int:
         if who in (identity.rater, identity.completion_id):
             found[identity] = not row["retracted"]
     standing = [identity for identity, stands in found.items() if stands]
-    if not standing:
-        raise NothingToDo(f"{who!r} said nothing, and nothing was said of it; expected a rater")
     log.append_all([_item(identity, 0.0, by, reason) for identity in standing])
     return len(standing)
 

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from math import isnan
+from math import isfinite
 from string import Template
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,10 +30,17 @@ class _Sample(BaseModel):
 
 
 class _Data(BaseModel):
-    result: list[_Sample]
+    result: list[_Sample] | tuple[float, float]  # a vector, or a scalar
+
+    @property
+    def values(self) -> list[float]:
+        if isinstance(self.result, tuple):
+            return [self.result[1]]
+        return [one.value[1] for one in self.result]
 
 
 class _Reply(BaseModel):
+    status: Literal["success"]
     data: _Data
 
 
@@ -53,14 +60,12 @@ class Prometheus:
     def ask(self, rollout: Rollout) -> list[Queried]:
         now, last = time.monotonic(), self._last
         if last is None or last.canary != rollout.canary or now - last.at >= EVERY_SECONDS:
-            found = [
-                Queried(one.name, self._value(one, rollout), one.most) for one in self._queries
-            ]
+            found = [self._found(one, rollout) for one in self._queries]
             self._last = last = _Asked(rollout.canary, now, found)
         return last.found
 
-    def _value(self, query: Query, rollout: Rollout) -> float | None:
-        """The largest, of several series; None where it cannot say."""
+    def _found(self, query: Query, rollout: Rollout) -> Queried:
+        """The largest, of several series."""
         names = {"canary": rollout.canary, "stable": rollout.first.stable}
         asked = {"query": Template(query.promql).safe_substitute(names)}
         try:
@@ -70,8 +75,9 @@ class Prometheus:
                 timeout=_TIMEOUT_SECONDS,
                 trust_env=False,  # a proxy of the environment is for the world outside
             )
-            reply.raise_for_status()
-            result = _Reply.model_validate_json(reply.content).data.result
-        except (httpx.HTTPError, ValidationError):
-            return None
-        return max((one.value[1] for one in result if not isnan(one.value[1])), default=None)
+            values = _Reply.model_validate_json(reply.content).data.values
+        except httpx.HTTPError as error:
+            return Queried(query.name, None, query.most, repr(error))
+        except ValidationError:  # what is wrong with a query it tells in the reply
+            return Queried(query.name, None, query.most, reply.text[:300])
+        return Queried(query.name, max(filter(isfinite, values), default=None), query.most)

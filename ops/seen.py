@@ -44,6 +44,7 @@ class Queried(NamedTuple):
     name: str
     value: float | None
     most: float
+    why: str = "it says nothing"  # where it cannot say
 
 
 @dataclass(frozen=True)

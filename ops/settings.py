@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    HttpUrl,
     SecretStr,
     field_validator,
     model_validator,
@@ -85,7 +86,9 @@ class Settings(BaseSettings):
     ops_step_min_verdicts: Annotated[int, Field(ge=1)] = 5
     # How often a canary that is no different may be found better, or worse, by chance.
     ops_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    ops_min_gain: Rate = 0.01  # a canary that cannot be this much better is not worth its trial
+    ops_min_gain: Annotated[float, Field(ge=0)] = (
+        0.01  # a canary that cannot be this much better is not worth its trial
+    )
     ops_deadline_seconds: Annotated[float, Field(gt=0)] = 7 * 86400.0
     # What decides: thumbs, comparisons, outcome:NAME, or -outcome:NAME where less is better.
     ops_evidence: Annotated[tuple[Kind, ...], NoDecode, BeforeValidator(_apart)] = (
@@ -93,7 +96,7 @@ class Settings(BaseSettings):
         Evidence("comparisons"),
     )
     ops_goal: Goal = "better"
-    ops_margin: Rate = 0.02  # with no_worse: so much worse is none
+    ops_margin: Annotated[float, Field(ge=0)] = 0.02  # with no_worse: so much worse is none
     # A canary that is beyond one of these, beside stable, is withdrawn.
     ops_max_error_rate: Rate = 0.05
     ops_max_refusal_rate: Rate = 0.05
@@ -104,7 +107,7 @@ class Settings(BaseSettings):
     ops_max_kl_base: Budget = 20.0
     ops_score_max_seconds: Annotated[float, Field(gt=0)] = 900.0
     ops_refusals: Annotated[str, AfterValidator(_pattern)] | None = None
-    ops_prometheus_url: str | None = None
+    ops_prometheus_url: HttpUrl | None = None
     ops_queries: tuple[Query, ...] = ()
     # The control API.
     ops_host: str = "127.0.0.1"
@@ -119,6 +122,15 @@ class Settings(BaseSettings):
     @classmethod
     def _split_by_commas(cls, value: object) -> object:
         return value.split(",") if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> Self:
+        if self.ops_lease_seconds < 3 * self.ops_tick_seconds:
+            raise ValueError(
+                f"ops_lease_seconds is {self.ops_lease_seconds:g}; expected three times "
+                f"ops_tick_seconds, which is {self.ops_tick_seconds:g}, or more"
+            )
+        return self
 
     @field_validator("ops_evidence")
     @classmethod

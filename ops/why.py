@@ -55,7 +55,7 @@ def story(log: Log, adapters: Path, name: str) -> Story:
         method=str(manifest.plan.get("method", "an unknown method")),
         gates=manifest.gates,
         moves=[move for move in moves if move.adapter == name],
-        looks=history.looks(log, name)[-_LOOKS:],
+        looks=history.looks(log, name, _LOOKS),
     )
 
 

@@ -56,4 +56,5 @@ def _text(name: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadGuide(f"{name} is {path!r}; expected a text file: {error}") from error
+        where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
+        raise BadGuide(f"{name} is {path!r}; expected a text file{where}: {error}") from error

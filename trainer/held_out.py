@@ -15,6 +15,7 @@ from trainer.kl import mean_of, upper
 from trainer.methods import Kind
 from trainer.plan import Plan
 
+_SMALL = 0.005  # what two places after the point show as nothing
 _Z99 = 2.576  # two-sided 99 %: of rounds that change nothing, one in 200 would fail
 
 
@@ -90,7 +91,8 @@ def held_out_gates(held: HeldOut, plan: Plan) -> Iterator[GateResult]:
 
 def _gap(held: HeldOut) -> tuple[bool, str]:
     found = held.gap()
-    told = held.compared[0].format(f"{found.value:+.2f} ± {found.stderr:.2f}")
+    as_told = ".2f" if max(abs(found.value), found.stderr) >= _SMALL else ".1e"
+    told = held.compared[0].format(f"{found.value:+{as_told}} ± {found.stderr:{as_told}}")
     return upper(found) > 0, f"{told}; {held.seen}"
 
 

@@ -1,4 +1,4 @@
-"""Work that goes on for ever within a share of the time. Knows nothing of what it is."""
+"""Work that goes on for ever within a share of the time."""
 
 import logging
 import time

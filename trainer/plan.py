@@ -3,13 +3,15 @@
 The defaults are for a model of some billions of parameters; a demo on a tiny model needs its own.
 """
 
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from feedback.events import first_complaint
+from feedback.events import complaint
 from trainer.backends import TRL, TRL_LACKS, Backend
 from trainer.methods import (
     DIALS,
@@ -200,13 +202,15 @@ class Plan(BaseModel):
     def _makes_sense(self) -> Self:
         if self.method == "auto":  # its dials are of whichever it will be
             return self
-        for name, readers in DIALS.items():
-            value, usual = getattr(self, name), self._usual(name)
-            if self.method not in readers and value != usual:
-                raise ValueError(
-                    f"{name} is {value!r}; expected {usual!r} with method "
-                    f"{self.method!r}: only {', '.join(readers)} reads it"
-                )
+        unread = [
+            f"{name} is {value!r}; expected {usual!r} with method {self.method!r}, or to be "
+            f"left out: only {', '.join(readers)} reads it"
+            for name, readers in DIALS.items()
+            if self.method not in readers
+            and (value := getattr(self, name)) != (usual := self._usual(name))
+        ]
+        if unread:
+            raise ValueError("; ".join(unread))
         if self.method in ROLLOUTS and self.sft_weight:
             told = f"expected 0.0 with method {self.method!r}: it imitates nobody"
             raise ValueError(f"sft_weight is {self.sft_weight}; {told}")
@@ -256,9 +260,18 @@ def read_plan(path: Path | None) -> Plan:
     except OSError as error:
         raise BadPlan(f"plan is {str(path)!r}; expected a JSON file: {error}") from error
     except ValidationError as error:
-        raise BadPlan(f"plan {str(path)!r}: {first_complaint(error)}") from error
+        told = "; ".join(map(_told, error.errors(include_url=False)))
+        raise BadPlan(f"plan {str(path)!r}: {told}") from error
     check_backend(plan)
     return plan
+
+
+def _told(one: ErrorDetails) -> str:
+    if one["type"] != "extra_forbidden":
+        return complaint(one)
+    name = ".".join(map(str, one["loc"]))
+    near = get_close_matches(name, Plan.model_fields, n=1)
+    return f"{name} is no field of a plan" + (f": did you mean {near[0]}?" if near else "")
 
 
 def check_backend(plan: Plan) -> None:

@@ -51,6 +51,8 @@ def test_topics_are_made_at_the_first_use(kafka: str, prefix: str, admin: KafkaA
             "verdicts": 4,
             "split": 1,
             "rollouts": 1,
+            "decisions": 1,
+            "lease": 1,
             "scores": 1,
             "deadletter": 1,
             "forgets": 1,

@@ -65,7 +65,7 @@ class Loop:
     def __init__(self, folder: Path) -> None:
         self.home, self.diary = folder / "home", folder / "diary.jsonl"
         self.model, self.out = folder / "model", folder / "up.out"
-        self.ports = serving, engine, *metrics = free_ports(5)
+        self.ports = serving, engine, *metrics = free_ports(6)
         self.url = f"http://127.0.0.1:{serving}"
         (folder / "plan.json").write_text(json.dumps(PLAN))
         asyncio.run(teach(self.model, seed=0))
@@ -75,6 +75,8 @@ class Loop:
             "THUMBWHEEL_FEEDBACK_METRICS_PORT": str(metrics[0]),
             "THUMBWHEEL_TRAINER_METRICS_PORT": str(metrics[1]),
             "THUMBWHEEL_OPS_METRICS_PORT": str(metrics[2]),
+            "THUMBWHEEL_OPS_PORT": str(metrics[3]),
+            "THUMBWHEEL_TRAINER_SCORE_PER_MINUTE": "240",
             "THUMBWHEEL_TRAINER_MIN_EXAMPLES": "120",
             "THUMBWHEEL_OPS_STEPS_PERCENT": "10,50",
             "THUMBWHEEL_OPS_STEP_MIN_SECONDS": "5",

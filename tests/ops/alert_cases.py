@@ -106,6 +106,7 @@ WELL: Series = {
     SHARE: "0.05+0x{n}",
     gain("low"): "-0.02+0x{n}",
     gain("high"): "0.1+0x{n}",
+    f"{_O}_worse_gain{{{OPS}}}": "0+0x{n}",
     kl("low"): "2+0x{n}",
     kl("estimate"): "2.5+0x{n}",
     SCORE_AGE: "20+0x{n}",

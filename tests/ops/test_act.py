@@ -98,6 +98,9 @@ def test_an_engine_that_takes_a_key_is_shown_one(engine: tuple[str, type[Engine]
         (404, b'{"error": "no such model"}', CannotLoad),
         (200, b'{"model": "model"}', CannotLoad),
         (503, b"starting", ConnectionError),
+        (401, b'{"error": "Unauthorized"}', ConnectionError),
+        (429, b"slow down", ConnectionError),
+        (200, b"<html>", ConnectionError),
     ],
 )
 def test_an_engine_that_does_not_is_said_to(

@@ -69,6 +69,14 @@ def test_what_was_promoted_long_ago_is_not_its_cause(place: Place) -> None:
     assert current(place.log).stable == "m-v1"
 
 
+def test_an_alert_about_another_canary_is_not_about_this_one(place: Place) -> None:
+    begin(place, "m-v2")
+    labels = {"alertname": "AdapterNotLoaded", "thumbwheel_action": "rollback"}
+    with pytest.raises(NothingToDo, match="it is about m-v1, and the canary is m-v2"):
+        tell(place, alert(labels=labels | {"canary": "m-v1"}))
+    assert tell(place, alert(labels=labels | {"canary": "m-v2"})).canary is None
+
+
 def test_an_alert_that_began_before_the_canary_is_not_about_it(place: Place) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
     begin(place, "m-v1")

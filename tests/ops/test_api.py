@@ -100,10 +100,25 @@ def test_what_a_rater_said_counts_no_more(place: Place, ask: Ask) -> None:
     answer = ask("POST", "/v1/rollback", json=body, headers=KEY)
     assert answer.json()["quarantined"] == {"user of c1": 1}
     place.join()
-    wrong = {"quarantine": ["nobody"], "to": "m-v1"}
-    refused = ask("POST", "/v1/rollback", json=wrong, headers=KEY)
-    assert refused.status_code == 409
-    assert "'nobody' said nothing" in refused.json()["error"]
+
+
+def test_a_roll_back_is_done_whoever_is_to_be_quarantined(place: Place, ask: Ask) -> None:
+    begin(place, "m-v1")
+    body = {"quarantine": ["nobody"]}
+    answer = ask("POST", "/v1/rollback", json=body, headers=KEY)
+    assert (answer.status_code, answer.json()["quarantined"]) == (200, {"nobody": 0})
+    assert current(place.log).canary is None
+
+
+def test_who_asks_twice_undoes_no_more_than_who_asks_once(place: Place, ask: Ask) -> None:
+    promote(place, "m-v1")
+    promote(place, "m-v2")
+    body = {"revision": current(place.log).revision}
+    assert ask("POST", "/v1/rollback", json=body, headers=KEY).status_code == 200
+    again = ask("POST", "/v1/rollback", json=body, headers=KEY)
+    assert again.status_code == 409
+    assert "revision 5 is not in force; revision 6, by control API" in again.json()["error"]
+    assert current(place.log).stable == "m-v1"
 
 
 def test_promote_pause_and_resume(place: Place, ask: Ask) -> None:

@@ -169,11 +169,11 @@ def test_each_tick_that_saw_something_new_is_on_the_log_with_its_numbers(
     place.serve("m-v1", desk.split.revision, up=2, down=7)
     for _ in range(3):
         one.tick()
-    looks = history.looks(place.log, "m-v1")
+    looks = history.looks(place.log, "m-v1", 100)
     assert [look.decision for look in looks] == ["start", "hold", "hold"]
     start, before, after = looks
     # None before the trial.
-    assert start.since == {"completions/0": 0, "verdicts/0": 0}
+    assert start.since == {"completions/0": 0, "verdicts/0": 0, "scores/0": 0}
     assert before.seen["canary.completions"] == 0
     assert after.seen["canary.thumbs_up"] == 2
     assert after.seen["thumbs.gain"] == pytest.approx(3 / 11 - 21 / 102)

@@ -65,7 +65,7 @@ def seen(
         (trial(LAST_STEP, seconds=30), seen((85, 100)), Hold, "30 of 60 s"),
         (trial(ON_TRIAL, seconds=5), seen((0, 20)), Withdraw, "worse: gain -4"),
         (trial(LAST_STEP), seen((5000, 10000), (5000, 10000)), Hold, "not yet better"),
-        (trial(LAST_STEP), seen((50000, 100000), (50200, 100000)), Withdraw, "cannot gain 1.0%"),
+        (trial(LAST_STEP), seen((50000, 100000), (50200, 100000)), Withdraw, "cannot gain 0.01"),
         (trial(LAST_STEP, seconds=8 * 86400), seen((9, 10)), Withdraw, "not promoted after"),
         (trial(ON_TRIAL), seen((9, 10), errors=20), Withdraw, "errors: .* 20/100 against 0/100"),
         (trial(ON_TRIAL), seen((9, 10), errors=4), Step, "not worse so far"),
@@ -106,10 +106,10 @@ NO_WORSE = replace(RULES, goal="no_worse", margin=0.05)
 @pytest.mark.parametrize(
     ("seen", "expected", "reason"),
     [
-        (seen((5000, 10000), (5000, 10000)), Promote, "no worse by 5.0%"),
+        (seen((5000, 10000), (5000, 10000)), Promote, "no worse by 0.05"),
         (seen((5400, 10000), (5000, 10000)), Promote, "better: gain"),
-        (seen((4900, 10000), (5000, 10000)), Promote, "no worse by 5.0%"),
-        (seen((50, 100)), Hold, "not yet known to be within 5.0%"),
+        (seen((4900, 10000), (5000, 10000)), Promote, "no worse by 0.05"),
+        (seen((50, 100)), Hold, "not yet known to be within 0.05"),
         (seen((4000, 10000), (5000, 10000)), Withdraw, "worse: gain -10"),
     ],
 )

@@ -94,7 +94,7 @@ def test_too_few_scores_or_old_ones_and_a_silent_prometheus_are_not_known() -> N
         "the newest score of its answers is 61 s old"
     ]
     silent = seen(served(), queried=[Queried("p99", None, 2.0)])
-    assert [*unknown(ALONE, silent)] == ["Prometheus does not say what p99 is"]
+    assert [*unknown(ALONE, silent)] == ["Prometheus does not say what p99 is: it says nothing"]
 
 
 def test_waits_are_counted_where_nothing_was_served() -> None:

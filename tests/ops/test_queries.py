@@ -69,16 +69,36 @@ def test_it_asks_no_more_often_than_prometheus_scrapes(trial: Rollout) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(200, vector()), (200, vector("NaN")), (400, '{"status": "error"}'), (200, "<html>")],
+    [
+        (200, vector()),
+        (200, vector("NaN")),
+        (200, vector("+Inf")),
+        (400, '{"status": "error"}'),
+        (200, "<html>"),
+    ],
 )
 def test_what_it_cannot_say_is_not_known(trial: Rollout, status: int, body: str) -> None:
     with saying(status, body) as (url, _):
-        assert Prometheus(url, [QUERY]).ask(trial) == [Queried("p99", None, 2.0)]
+        (found,) = Prometheus(url, [QUERY]).ask(trial)
+    assert (found.value, found.most) == (None, 2.0)
+
+
+def test_what_is_wrong_with_a_query_is_passed_on(trial: Rollout) -> None:
+    with saying(400, '{"status": "error", "error": "parse error: unclosed brace"}') as (url, _):
+        (found,) = Prometheus(url, [QUERY]).ask(trial)
+    assert "parse error: unclosed brace" in found.why
+
+
+def test_a_scalar_is_a_value_too(trial: Rollout) -> None:
+    scalar = '{"status": "success", "data": {"resultType": "scalar", "result": [1, "2.5"]}}'
+    with saying(200, scalar) as (url, _):
+        assert Prometheus(url, [QUERY]).ask(trial) == [Queried("p99", 2.5, 2.0)]
 
 
 def test_where_nobody_answers_nothing_is_known(trial: Rollout) -> None:
-    asked = Prometheus("http://127.0.0.1:9", [QUERY]).ask(trial)
-    assert asked == [Queried("p99", None, 2.0)]
+    (found,) = Prometheus("http://127.0.0.1:9", [QUERY]).ask(trial)
+    assert found.value is None
+    assert "Connect" in found.why
 
 
 def test_a_query_without_a_bound_is_refused() -> None:

@@ -55,6 +55,8 @@ def test_queries_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ("QUERIES", '[{"name": "p99", "promql": "x", "most": 2}]', "expected ops_prometheus_url"),
         ("MAX_KL_BASE", "-1", "greater than 0"),
         ("MAX_LATENCY_RATIO", "1", "greater than 1"),
+        ("TICK_SECONDS", "6", "ops_lease_seconds is 15; expected three times ops_tick_seconds"),
+        ("PROMETHEUS_URL", "prom:9090", "'http' or 'https'"),
         ("LEASE_SECONDS", "0", "greater than or equal to 1"),
         ("STEPS_PERCENT", "5,1", "expected shares that grow"),
     ],

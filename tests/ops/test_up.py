@@ -41,6 +41,7 @@ def options(tmp_path: Path) -> Up:
 def _started(options: Up, *, gpu: bool = False) -> dict[str, Program]:
     inherited = {"PATH": "/bin", "THUMBWHEEL_SECRET": "the user's own"}
     inherited["THUMBWHEEL_TRAINER_JUDGE_KEY"] = "the judge's"
+    inherited["THUMBWHEEL_OPS_KEY"] = "the operators'"
     made = programs(options, inherited, secret="s3cret-s3cret", gpu=gpu)
     return {program.name: program for program in made}
 
@@ -76,6 +77,11 @@ def test_all_rooms_agree_on_where_things_lie(options: Up, monkeypatch: pytest.Mo
 def test_only_the_trainer_is_told_the_judges_key(options: Up) -> None:
     key = "THUMBWHEEL_TRAINER_JUDGE_KEY"
     assert [p.name for p in _started(options).values() if key in p.env] == ["trainer"]
+
+
+def test_only_the_controller_is_told_the_key_of_its_api(options: Up) -> None:
+    key = "THUMBWHEEL_OPS_KEY"
+    assert [p.name for p in _started(options).values() if key in p.env] == ["ops"]
 
 
 def test_the_engine_is_started_as_one_that_may_draw_for_rounds(options: Up) -> None:

@@ -50,6 +50,14 @@ def test_a_file_that_says_nothing_is_refused_by_name(
         read_guide(plan(**{field: str(path)}))
 
 
+def test_of_a_relative_path_it_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadGuide, match=f"expected a text file in {re.escape(str(tmp_path))}: "):
+        read_guide(plan(constitution="ours.txt"))
+
+
 def test_pairs_to_judge_need_a_judge() -> None:
     with pytest.raises(BadGuide, match="judged_pairs is 9 and there is no judge; expected trainer"):
         require_judge(plan(judged_pairs=9), None)

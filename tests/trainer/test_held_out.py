@@ -20,6 +20,15 @@ def test_the_gap_by_hand() -> None:
     assert found.stderr == pytest.approx(2**0.5)
 
 
+def test_a_gap_of_nearly_nothing_is_told_as_what_it_is() -> None:
+    gate, _ = held_out_gates(Thumbs([0.001, 0.002, 0.003], [0.0, 0.001, 0.002]), PLAN)
+    assert "gained +1.0e-03 ± 8.2e-04 nats" in gate.reason
+    gate, _ = held_out_gates(Thumbs([0.0] * 3, [0.0] * 3), PLAN)
+    assert "gained +0.0e+00 ± 0.0e+00 nats" in gate.reason
+    gate, _ = held_out_gates(Thumbs([1.0, 2.0, 3.0], [0.0, 1.0, 2.0]), PLAN)
+    assert "gained +1.00 ± 0.82 nats" in gate.reason
+
+
 def test_the_accuracy_by_hand() -> None:
     # Of the pairs 1>0, 1=1, 3>0, 3>1: three and a half of four.
     assert accuracy([1.0, 3.0], [0.0, 1.0]).share == 3.5 / 4
