@@ -105,11 +105,9 @@ def test_killed_at_any_moment_they_make_each_move_once(place: Place) -> None:
         place.publish("m-v1")
         killing = _kills(rooms, random)
         _while(killing, lambda: split(place).canary == "m-v1")
-        place.serve(BASE, split(place).revision, up=20, down=80)
-        place.serve("m-v1", split(place).revision, up=9, down=1)
+        place.serve_both(split(place).revision, {BASE: (20, 80), "m-v1": (9, 1)})
         _while(killing, lambda: split(place).share_percent == 50.0)
-        place.serve(BASE, split(place).revision, up=20, down=80)
-        place.serve("m-v1", split(place).revision, up=90, down=10)
+        place.serve_both(split(place).revision, {BASE: (20, 80), "m-v1": (90, 10)})
         _while(killing, lambda: split(place).stable == "m-v1")
         for _ in range(3):
             next(killing)

@@ -107,7 +107,7 @@ def test_a_user_who_comes_has_the_engine_alone(vllm: RunningEngine, places: Plac
     ask = by_engines(engines(vllm.url), places, ALONE)
     with ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(ask, load_policy(places.base, None, plan), PROMPTS, 0)
-        until(lambda: load(vllm.url) == 4)
+        until(lambda: load(vllm.url) > 0)
         with a_user(vllm):
             until(lambda: is_alone(vllm.url))
         found = drawing.result(300)
@@ -165,7 +165,7 @@ def test_an_engine_that_is_killed_midway_and_started_again_ends_the_round_well(
         with running_engine(tiny_model, places.adapters, tmp_path / "one.log") as engine:
             port = engine.url.rpartition(":")[2]
             drawing = pool.submit(learn, places, engines(engine.url), plan)
-            until(lambda: load(engine.url) == 4, 120)
+            until(lambda: load(engine.url) > 0, 120)
             os.killpg(engine.process.pid, signal.SIGKILL)
         with running_engine(tiny_model, places.adapters, tmp_path / "two.log", port=int(port)):
             made = drawing.result(300).manifest

@@ -168,7 +168,6 @@ CASES = (
     ),
     Case("GatewayGone", {REVISION: "1+0x80"}),
     Case("LogAway", {FAILED_TURNS: "0+0x80 1+1x10"}, {FAILED_TURNS: "0+0x85 1+0x5"}),
-    Case("LogAway", {FAILED_TICKS: "0+0x80 5+5x10"}, {FAILED_TICKS: "0+0x85 3+0x5"}),
     Case("LogAway", {SPOOL: "0+200000x{n}"}, {SPOOL: "0+0x88 2000000+0x2"}),
     Case("WorkerGone", {FAILED_TURNS: "0+0x70"}),
     Case("WorkerLag", {LAG: "0+1000x{n}"}, {LAG: "9000+0x{n}"}),

@@ -56,6 +56,24 @@ class Place:
         error: str | None = None,
     ) -> None:
         """Completions under a split, rated as told, and joined by the real worker."""
+        self.log.append_all(self.served(adapter, revision, up, down, silent, error))
+        self.join()
+
+    def serve_both(self, revision: int, rated: dict[str, tuple[int, int]]) -> None:
+        """Ups and downs of both arms, all at once: nobody ever sees those of one alone."""
+        both = [self.served(name, revision, up, down) for name, (up, down) in rated.items()]
+        self.log.append_all([item for items in both for item in items])
+        self.join()
+
+    def served(
+        self,
+        adapter: str,
+        revision: int | None,
+        up: int,
+        down: int,
+        silent: int = 0,
+        error: str | None = None,
+    ) -> list[tuple[str, str, bytes]]:
         items = []
         for rated in [True] * up + [False] * down + [None] * silent:
             self._served += 1
@@ -63,8 +81,7 @@ class Place:
             items.append(("completions", completion.id, encode(completion)))
             if rated is not None:
                 items.append(("verdicts", completion.id, encode(_thumb(completion, rated))))
-        self.log.append_all(items)
-        self.join()
+        return items
 
     def join(self) -> None:
         window = Window(self.home / "window.db")
