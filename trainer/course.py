@@ -3,11 +3,9 @@
 Where it is told how far an earlier reading went, it reads no further.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from feedback.events import BASE
@@ -38,7 +36,7 @@ class Course(NamedTuple):
     folder: Path | None  # of the parent
     items: Items[Any]  # of the plan's method
     watermark: Watermark
-    advisers: Mapping[str, str] = MappingProxyType({})  # an AI that teaches beside users
+    advisers: tuple[tuple[str, str], ...] = ()  # an AI that teaches beside users
 
 
 def read_course(

@@ -82,7 +82,9 @@ def run_round(
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan, ranks)
         tell("examples and model", 1, 1)
-        course = course._replace(items=ai.heard(policy, course.items), advisers=ai.advisers)
+        course = course._replace(
+            items=ai.heard(policy, course.items), advisers=tuple(ai.advisers.items())
+        )
         keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
         ask = by_engines(places.engines, places, ranks) if places.engines else itself
         try:
