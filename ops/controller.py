@@ -48,8 +48,7 @@ class Controller:
         if not self._parts.leads():
             self._parts.metrics.stood_by()
             return Hold("another controller leads")
-        first_split(self._log)
-        splits = history.splits(self._log, bad=self._put_aside)
+        splits = history.splits(self._log, bad=self._put_aside) or [first_split(self._log)]
         moves = history.moves(self._log, bad=self._put_aside)
         for done in unrecorded(splits, moves):
             marks.follow(self._parts.adapters, splits, done.split)

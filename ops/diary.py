@@ -5,8 +5,16 @@ from datetime import UTC, datetime
 from feedback.events import encode
 from feedback.log import DECISIONS, Log
 from ops.act import reached
-from ops.decide import Decision, Start, Trial
-from ops.move import Look
+from ops.decide import Decision, Hold, Promote, Start, Step, Trial, Withdraw
+from ops.move import Decided, Look
+
+_WORDS: dict[type[Decision], Decided] = {
+    Hold: "hold",
+    Start: "start",
+    Step: "step",
+    Promote: "promote",
+    Withdraw: "withdraw",
+}
 
 
 class Diary:
@@ -22,7 +30,7 @@ class Diary:
             return
         look = Look(
             at=datetime.now(UTC),
-            decision=type(decision).__name__.lower(),  # type: ignore[arg-type]
+            decision=_WORDS[type(decision)],
             adapter=adapter,
             split_revision=now.split.revision,
             reason=decision.reason,

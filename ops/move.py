@@ -10,6 +10,8 @@ Action = Literal[
     "started", "stepped", "promoted", "withdrawn", "refused", "rolled_back", "paused", "resumed"
 ]
 
+Decided = Literal["hold", "start", "step", "promote", "withdraw"]
+
 
 class Move(Event):
     """Something that ops did, and why. `split_revision` is the split that came of it."""
@@ -26,7 +28,7 @@ class Look(Event):
     """What was decided at a tick, and on which numbers."""
 
     kind: Literal["look"] = "look"
-    decision: Literal["hold", "start", "step", "promote", "withdraw"]
+    decision: Decided
     adapter: Id | None = None  # the canary, or who may become it
     split_revision: Annotated[int, Field(ge=1)]  # that was in force
     reason: Annotated[str, Field(min_length=1)]

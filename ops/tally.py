@@ -40,7 +40,7 @@ class Tally(NamedTuple):
         changed = zip(self, _one(*before), _one(*after), strict=True)
         return Tally._make(mine - less + more for mine, less, more in changed)
 
-    # Not a longer tuple, as of other tuples.
+    # Not a longer tuple, as of other tuples: that is what the override breaks with.
     def __add__(self, other: tuple[float, ...]) -> "Tally":  # type: ignore[override]
         return Tally._make(mine + more for mine, more in zip(self, other, strict=True))
 

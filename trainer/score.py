@@ -69,8 +69,7 @@ def _score(settings: Settings, plan: Plan, log: Log) -> None:
     )
     try:
         with within_share(plan):
-            worked = lambda: spent() - scales.loading  # noqa: E731
-            keep_on(scorer.turn, pace, yields=yields, spent=worked)
+            keep_on(scorer.turn, pace, yields=yields, spent=lambda: spent() - scales.loading)
     except RoundFailed as error:  # of memory: it may be there again after a while
         sys.exit(str(error))
 

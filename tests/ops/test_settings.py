@@ -1,4 +1,7 @@
-"""What operators may set, and what they are told where it is wrong."""
+"""What operators may set, and what they are told where it is wrong.
+
+The environment is what is tested here, so that is what is changed.
+"""
 
 import pytest
 from pydantic import ValidationError

@@ -32,8 +32,8 @@ def publish_strange(base: Path, store: Path, name: str, seed: int) -> Policy:
     return policy
 
 
-def move(log: Log, revision: int, stable: str, canary: str | None = None) -> None:
-    split = Split(
+def split(revision: int, stable: str, canary: str | None = None) -> Split:
+    return Split(
         at=NOW,
         revision=revision,
         stable=stable,
@@ -42,7 +42,10 @@ def move(log: Log, revision: int, stable: str, canary: str | None = None) -> Non
         reason="a test",
         by="me",
     )
-    log.append(SPLIT.name, SPLIT_KEY, encode(split))
+
+
+def move(log: Log, revision: int, stable: str, canary: str | None = None) -> None:
+    log.append(SPLIT.name, SPLIT_KEY, encode(split(revision, stable, canary)))
 
 
 def answered(policy: Policy, adapter: str, prompts: Sequence[tuple[int, ...]]) -> list[Completion]:

@@ -20,7 +20,7 @@ from feedback.begin import BAD_SETTINGS
 from feedback.events import encode
 from feedback.log import Log, LogAway, open_log
 from tests.trainer.compared import judged_by_users, plan_of
-from tests.trainer.test_parent import split
+from tests.trainer.live import split
 from tests.trainer.test_past import ended
 from tests.trainer.tiny import PLAN, example, rated_by_base, settle
 from trainer.__main__ import if_due, once, turn

@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from feedback.events import BASE, encode
 from feedback.log import SPLIT, Log, open_log
 from serving.split import SPLIT_KEY, Split, newest
+from tests.trainer.live import split
 from trainer.parent import AnotherName, SplitReader
 
 
@@ -18,18 +18,6 @@ from trainer.parent import AnotherName, SplitReader
 def log(tmp_path: Path) -> Iterator[Log]:
     with closing(open_log(f"sqlite:///{tmp_path}/log.db")) as opened:
         yield opened
-
-
-def split(revision: int, stable: str, canary: str | None = None) -> Split:
-    return Split(
-        at=datetime(2026, 1, 1, tzinfo=UTC),
-        revision=revision,
-        stable=stable,
-        canary=canary,
-        share_percent=5.0 if canary else 0.0,
-        reason="a test",
-        by="me",
-    )
 
 
 def write(log: Log, one: Split) -> None:
