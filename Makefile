@@ -16,8 +16,6 @@ BENCHES := $(filter-out __init__,$(basename $(notdir $(wildcard tests/bench/*.py
 # What is not even looked at saves each process seconds of loading engines.
 QUICK := $(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/gpu \
   -m "not integration and not gpu" -n 2 --dist loadfile
-# Slow ones that do not mind company.
-SIDE_BY_SIDE := tests/ops tests/serving tests/trainer
 
 .PHONY: demo check test coverage bench test-gpu clean
 
@@ -29,12 +27,12 @@ check: .venv/test.installed
 	$(BIN)/ruff format --check $(ROOMS) tests
 	$(BIN)/mypy
 
-# The quick tests first, those with a real engine last, and one at a time.
+# The quick tests first; last and one at a time those with a real engine.
 test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/sdk.installed \
   .venv/prometheus.installed
 	$(QUICK)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "integration and not gpu" -n 2 --dist loadfile
-	$(BIN)/python -m pytest tests $(SIDE_BY_SIDE:%=--ignore %) -m "integration and not gpu" --durations=0
+	$(BIN)/python -m pytest tests -m "integration and not alone and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests/integration -m alone --durations=30
 
 # The quick tests again, counting lines: that makes them half as fast.
 coverage: .venv/test.installed

@@ -30,7 +30,7 @@ def main() -> None:
     stop, metrics = threading.Event(), Metrics()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _serve(metrics, settings.feedback_metrics_port)
+    _serve(metrics, settings.feedback_metrics_host, settings.feedback_metrics_port)
     with closing(opened) as log:
         while not stop.is_set():
             try:
@@ -49,12 +49,14 @@ def tune() -> None:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
-def _serve(metrics: Metrics, port: int) -> None:
+def _serve(metrics: Metrics, host: str, port: int) -> None:
     try:
-        metrics.serve(port)
+        metrics.serve(host, port)
     except OSError as error:
         told = "is another worker here? give each its own THUMBWHEEL_FEEDBACK_METRICS_PORT"
-        raise SystemExit(f"feedback_metrics_port is {port}: {error.strerror}; {told}") from error
+        raise SystemExit(
+            f"feedback_metrics_port is {port} of {host}: {error.strerror}; {told}"
+        ) from error
 
 
 if __name__ == "__main__":

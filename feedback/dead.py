@@ -40,7 +40,7 @@ def _letter(topic: str, record: Record, reason: str) -> DeadLetter:
 
 
 class Aside:
-    """For a reader that keeps no position, and meets what it cannot read at every look."""
+    """For a reader that keeps no position, and meets what it cannot read after every start."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

@@ -7,7 +7,8 @@ earlier row settled replaces it. A file of another schema is refused, with BadEx
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -169,11 +170,11 @@ def batches(
 
     Opens none of them.
     """
+    beyond, within = _beyond(after or {}), _beyond(until) if until is not None else None
     return [
-        Batch(end, folder / name)
+        Batch(_end(name), folder / name)
         for name in _names(folder, ".parquet")
-        if _reaches_beyond(end := _end(name), after or {})
-        and (until is None or not _reaches_beyond(end, until))
+        if beyond(name) and not (within and within(name))
     ]
 
 
@@ -260,15 +261,35 @@ def _shown(column: tuple[object, ...]) -> str:
     return " ".join(map(str, column))
 
 
-def _reaches_beyond(end: Watermark, after: Watermark) -> bool:
-    return any(offset > after.get(place, 0) for place, offset in end.items())
+def _beyond(mark: Watermark) -> Callable[[str], bool]:
+    """Whether a file of that name reaches beyond the mark: by its letters, as files may be many."""
+    ends = defaultdict[str, list[str]](lambda: [_offset(0)] * len(_TOPICS))
+    for place, offset in mark.items():
+        topic, _, partition = place.partition("/")
+        if topic in _TOPICS:
+            ends[_partition(partition)][_TOPICS.index(topic)] = _offset(offset)
+
+    def asked(name: str) -> bool:
+        partition, completions, verdicts = _parts(name)
+        mine = ends[partition]
+        return completions > mine[0] or verdicts > mine[1]
+
+    return asked
 
 
 def _file_name(end: Watermark) -> str:
     """`PARTITION-COMPLETIONS-VERDICTS.parquet`, so that names sort as the log does."""
     partition = next(iter(end)).partition("/")[2]
-    reach = "-".join(f"{end[f'{topic}/{partition}']:012d}" for topic in _TOPICS)
-    return f"{int(partition):04d}-{reach}.parquet"
+    reach = "-".join(_offset(end[f"{topic}/{partition}"]) for topic in _TOPICS)
+    return f"{_partition(partition)}-{reach}.parquet"
+
+
+def _partition(number: str) -> str:
+    return f"{int(number):04d}"
+
+
+def _offset(number: int) -> str:
+    return f"{number:012d}"
 
 
 def _names(folder: Path, suffix: str) -> list[str]:
@@ -277,8 +298,12 @@ def _names(folder: Path, suffix: str) -> list[str]:
     return sorted(name for name in names if name.endswith(suffix))
 
 
+def _parts(name: str) -> list[str]:
+    return name.partition(".")[0].split("-")
+
+
 def _end(name: str) -> Watermark:
-    partition, *reach = map(int, name.partition(".")[0].split("-"))
+    partition, *reach = map(int, _parts(name))
     return {f"{topic}/{partition}": offset for topic, offset in zip(_TOPICS, reach, strict=True)}
 
 

@@ -84,8 +84,8 @@ class Metrics:
     def forgot(self, examples: int) -> None:
         self._forgotten.inc(examples)
 
-    def serve(self, port: int) -> None:
-        start_http_server(port, addr="127.0.0.1", registry=self._registry)
+    def serve(self, host: str, port: int) -> None:
+        start_http_server(port, addr=host, registry=self._registry)
 
     def _counter(self, name: str, told: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", told, labels, registry=self._registry)

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     feedback_examples_days: Annotated[float, Field(gt=0)] | None = None  # None: kept for ever
     # JSON, such as {"a_day": 50}: what makes a verdict suspicious.
     feedback_guard: Rules = Rules()
+    feedback_metrics_host: str = "127.0.0.1"
     feedback_metrics_port: Annotated[int, Field(ge=1, le=65535)] = 9101
     # How often to look; each look may write a file, and fewer, larger ones are quicker to read.
     feedback_linger_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0

@@ -35,14 +35,18 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with closing(opened) as log, _api(settings, log):
-        _serve(metrics, settings.ops_metrics_port)
+        _serve(metrics, settings.ops_metrics_host, settings.ops_metrics_port)
         _lead(settings, log, metrics, stop)
 
 
 def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> None:
     lease = Lease(log, f"{socket.gethostname()}-{secrets.token_hex(4)}", settings.ops_lease_seconds)
     observer = Observer(
-        log, settings.examples_folder, compiled(settings.ops_refusals or USUAL), _queried(settings)
+        log,
+        settings.examples_folder,
+        compiled(settings.ops_refusals or USUAL),
+        outcomes=[one.of for one in settings.ops_evidence],
+        queried=_queried(settings),
     )
     parts = Parts(
         log=log,
@@ -75,11 +79,11 @@ def _api(settings: Settings, log: Log) -> Iterator[None]:
         yield
 
 
-def _serve(metrics: Metrics, port: int) -> None:
+def _serve(metrics: Metrics, host: str, port: int) -> None:
     try:
-        metrics.serve(port)
+        metrics.serve(host, port)
     except OSError as error:
-        raise SystemExit(f"ops_metrics_port is {port}: {error.strerror}") from error
+        raise SystemExit(f"ops_metrics_port is {port} of {host}: {error.strerror}") from error
 
 
 def _queried(settings: Settings) -> Asked:
@@ -101,6 +105,9 @@ def _tick(controller: Controller, metrics: Metrics) -> None:
     except (LogAway, SplitContended, ConnectionError) as error:
         metrics.failed()
         _log.warning("nothing moves, the next tick tries again: %s", error)
+    except Exception:  # the control API must go on, whatever is wrong with what is looked at
+        metrics.failed()
+        _log.exception("nothing moves, the next tick tries again")
 
 
 if __name__ == "__main__":

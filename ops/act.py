@@ -20,6 +20,16 @@ class _Answered(BaseModel):
     model: str
 
 
+class _Complaint(BaseModel):
+    message: str
+
+
+class _Complained(BaseModel):
+    """As vLLM complains. A wrong path or a proxy says something else."""
+
+    error: _Complaint
+
+
 class CannotLoad(Exception):
     """The engine did not answer with the adapter it was asked for."""
 
@@ -84,9 +94,10 @@ def warm(engine_url: str, adapter: str, key: str | None = None) -> None:
         )
     except httpx.HTTPError as error:
         raise ConnectionError(f"the engine at {engine_url} does not answer: {error!r}") from error
-    if answer.status_code in _NOT_THIS_ONE:
-        raise CannotLoad(f"the engine refused {adapter}: {answer.text[:300]}")
     try:
+        if answer.status_code in _NOT_THIS_ONE:
+            complaint = _Complained.model_validate_json(answer.content).error.message
+            raise CannotLoad(f"the engine refused {adapter}: {complaint[:300]}")
         told = _Answered.model_validate_json(answer.content).model
     except ValidationError as error:  # a wrong key, a limit, a proxy: no fault of the adapter's
         said = f"{answer.status_code}: {answer.text[:300]}"

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from feedback.log import Log
 from ops import history
-from ops.by_hand import Change, NothingToDo, change, way_back
+from ops.by_hand import Fields, NothingToDo, change, way_back
 from ops.trial import action
 from serving.split import Split
 
@@ -51,7 +51,7 @@ def heed(log: Log, adapters: Path, alert: Alert, reach_seconds: float) -> Split:
 
     about = alert.labels.get("canary")
 
-    def asked(split: Split) -> Change:
+    def asked(split: Split) -> Fields:
         if about not in (None, split.canary):
             raise NothingToDo(f"it is about {about}, and the canary is {split.canary}")
         changed, how = _last_change(history.splits(log))

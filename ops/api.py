@@ -86,12 +86,14 @@ def build(place: Place) -> Starlette:
 class _Api:
     def __init__(self, place: Place) -> None:
         self._place = place
-        # One after the other: a log has a connection for each thread that asks it.
-        self._one = ThreadPoolExecutor(1, "control API")
+        # One after the other: a log has a connection for each thread that asks it. Who acts does
+        # not wait for those who look.
+        self._looking = ThreadPoolExecutor(1, "control API, looking")
+        self._acting = ThreadPoolExecutor(1, "control API, acting")
 
     def told(self, ask: Callable[[Request], Any]) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
-            return await self._answered(lambda: ask(request))
+            return await _answered(self._looking, lambda: ask(request))
 
         return answer
 
@@ -102,7 +104,7 @@ class _Api:
                 body = await _read(request, kind)
             except Refused as error:
                 return _refusal(error.status, str(error))
-            return await self._answered(lambda: act(body))
+            return await _answered(self._acting, lambda: act(body))
 
         return answer
 
@@ -112,13 +114,13 @@ class _Api:
 
     def roll_back(self, body: _RollBack) -> dict[str, Any]:
         place, by = self._place, _by(body)
-        split = by_hand.roll_back(
-            place.log, place.adapters, by, body.to, body.reason, revision=body.revision
-        )
-        dropped = {
-            who: quarantine.drop(place.log, place.examples, who, by=by, reason=split.reason)
-            for who in body.quarantine
-        }
+        why = body.reason or by_hand.ROLLED_BACK
+        try:
+            split = by_hand.roll_back(
+                place.log, place.adapters, by, body.to, why, revision=body.revision
+            )
+        finally:  # asked again, it may have nothing to roll back any more
+            dropped = quarantine.void(place.log, place.examples, body.quarantine, by=by, reason=why)
         return _told(split) | {"quarantined": dropped}
 
     def promote(self, body: _Promote) -> dict[str, Any]:
@@ -144,16 +146,6 @@ class _Api:
                 told.append(f"nothing is done: {error}")
         return {"alerts": told}
 
-    async def _answered(self, ask: Callable[[], Any]) -> Response:
-        try:
-            return JSONResponse(await get_running_loop().run_in_executor(self._one, ask))
-        except Unknown as error:
-            return _refusal(HTTPStatus.NOT_FOUND, str(error))
-        except (NothingToDo, SplitContended, AdapterError) as error:
-            return _refusal(HTTPStatus.CONFLICT, str(error))
-        except LogAway as error:
-            return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-
     def _let_in(self, request: Request) -> None:
         key = self._place.key
         if key is None:
@@ -166,6 +158,17 @@ class _Api:
             raise Refused(
                 HTTPStatus.UNAUTHORIZED, "expected the header authorization: Bearer OPS_KEY"
             )
+
+
+async def _answered(on: ThreadPoolExecutor, ask: Callable[[], Any]) -> Response:
+    try:
+        return JSONResponse(await get_running_loop().run_in_executor(on, ask))
+    except Unknown as error:
+        return _refusal(HTTPStatus.NOT_FOUND, str(error))
+    except (NothingToDo, SplitContended, AdapterError) as error:
+        return _refusal(HTTPStatus.CONFLICT, str(error))
+    except LogAway as error:
+        return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
 
 async def _read(request: Request, kind: type[B]) -> B:

@@ -2,28 +2,26 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from feedback.events import BASE
 from feedback.log import Log
 from ops import history, marks
 from ops.act import SplitContended, change_split
-from ops.move import Action
-from ops.trial import action
+from ops.trial import action, done
 from serving.split import Split
 from trainer.adapters import load, verify
 
 TRIES = 5
+ROLLED_BACK = "rolled back by hand"  # where nobody says why
 
 
 class NothingToDo(Exception):
     """The command asks for what is so already, or for what cannot be."""
 
 
-class Change(NamedTuple):
-    action: Action
-    adapter: str  # the one it is about
-    fields: dict[str, Any]
+# Of the split, what is to be otherwise.
+Fields = dict[str, Any]
 
 
 def roll_back(
@@ -38,7 +36,7 @@ def roll_back(
     """Undo the last move: the canary's traffic or, where there is none, the last promotion.
 
     Automation pauses, so that it does not do again what was just undone. `revision`: only while
-    this one is in force, so that who asks twice undoes no more than who asks once.
+    this one is in force. Who asks twice undoes no more than who asks once.
     """
     served = {BASE} | {split.stable for split in history.splits(log)}
     if to is not None and to not in served:
@@ -47,12 +45,21 @@ def roll_back(
 
     meant: list[Split] = []
 
-    def undone(split: Split) -> Change:
+    def undone(split: Split) -> Fields:
         meant.append(split)
         _is_meant(split, meant[0], to, revision)
+        if to is None and revision is None and _is_undone(log):
+            told = f"rolled back already, at revision {split.revision} by {split.by}"
+            raise NothingToDo(f"{told}: {split.reason}; to go further back, name the adapter")
         return way_back(split, adapters, to, pinned=True)
 
-    return change(log, by, reason or "rolled back by hand", undone, adapters=adapters)
+    return change(log, by, reason or ROLLED_BACK, undone, adapters=adapters)
+
+
+def _is_undone(log: Log) -> bool:
+    """The last that was done was a roll-back, by a person."""
+    latest = history.splits(log)[-2:]
+    return latest[-1].pinned and len(latest) == 2 and action(*latest) == "rolled_back"
 
 
 def _is_meant(split: Split, first: Split, to: str | None, revision: int | None) -> None:
@@ -94,7 +101,7 @@ def stable(log: Log) -> str:
     return known[-1].stable if known else BASE
 
 
-def way_back(split: Split, adapters: Path, to: str | None, *, pinned: bool) -> Change:
+def way_back(split: Split, adapters: Path, to: str | None, *, pinned: bool) -> Fields:
     """To `to`; without one, to what was before the last move."""
     if to is None:
         to = split.stable if split.canary else _before(split, adapters)
@@ -102,10 +109,7 @@ def way_back(split: Split, adapters: Path, to: str | None, *, pinned: bool) -> C
         verify(adapters, to)
     if to == split.stable and split.canary is None:
         raise NothingToDo(f"{to} is stable already, since revision {split.revision}")
-    gone = split.canary if to == split.stable else split.stable
-    marks.unmark(adapters, to)
-    fields = {"stable": to, "canary": None, "share_percent": 0.0, "pinned": pinned}
-    return Change(action(split, split.model_copy(update=fields)), str(gone), fields)
+    return {"stable": to, "canary": None, "share_percent": 0.0, "pinned": pinned}
 
 
 def _before(split: Split, adapters: Path) -> str:
@@ -114,45 +118,47 @@ def _before(split: Split, adapters: Path) -> str:
     return load(adapters, split.stable).parent
 
 
-def _promoted(split: Split, canary: str | None) -> Change:
+def _promoted(split: Split, canary: str | None) -> Fields:
     if split.canary is None:
         raise NothingToDo(f"there is no canary; {split.stable} is stable")
     if canary not in (None, split.canary):
         raise NothingToDo(f"the canary is {split.canary}, not {canary}")
-    fields = {"stable": split.canary, "canary": None, "share_percent": 0.0}
-    return Change("promoted", split.canary, fields)
+    return {"stable": split.canary, "canary": None, "share_percent": 0.0}
 
 
-def _paused(split: Split) -> Change:
+def _paused(split: Split) -> Fields:
     if split.pinned:
         raise NothingToDo(f"paused already, by {split.by} at revision {split.revision}")
-    return Change("paused", split.canary or split.stable, {"pinned": True})
+    return {"pinned": True}
 
 
-def _resumed(split: Split) -> Change:
+def _resumed(split: Split) -> Fields:
     if not split.pinned:
         raise NothingToDo("not paused")
-    return Change("resumed", split.canary or split.stable, {"pinned": False})
+    return {"pinned": False}
 
 
 def change(
     log: Log,
     by: str,
     reason: str,
-    asked: Callable[[Split], Change],
+    asked: Callable[[Split], Fields],
     *,
     adapters: Path | None = None,  # where who is withdrawn is marked
 ) -> Split:
     """Ask what is to be done about the split in force, and do it, unless others are quicker."""
     for _ in range(TRIES):
         seen = current(log)
-        wish = asked(seen)
+        fields = asked(seen)
+        if adapters:
+            marks.unmark(adapters, fields["stable"])
         try:
-            after = change_split(log, seen, reason, by, **wish.fields)
+            after = change_split(log, seen, reason, by, **fields)
         except SplitContended:
             continue  # automation moved at the same moment: look again
         if adapters:
             marks.follow(adapters, [seen, after], after)
-        history.record(log, wish.action, wish.adapter, after, reason)
+        for one in done(seen, after):
+            history.record(log, *one, reason)
         return after
     raise SplitContended(f"the split was written by others {TRIES} times in a row; try again")

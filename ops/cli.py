@@ -10,7 +10,7 @@ import typer
 from ops import by_hand, cli_feedback, tables
 from ops.kept import read_kept
 from ops.programs import Ports, Up
-from ops.quarantine import drop
+from ops.quarantine import void
 from ops.rounds import rounds
 from ops.settings import UpSettings, inherited_env, operator
 from ops.terminal import Home, Reason, complained, exists, opened, show
@@ -144,13 +144,15 @@ def rollback(
     serves ended.
     """
     with opened(home) as (settings, log):
-        split = by_hand.roll_back(log, settings.adapters_folder, operator(), to, reason)
-        show(tables.split_line(log))
-        for who in quarantine or ():
-            folder, by = settings.examples_folder, operator()
-            count = drop(log, folder, who, by=by, reason=split.reason)
-            later = "count no more, as soon as the worker has read it"
-            show(f"  {count} verdicts of {who} {later if count else 'are known'}")
+        by, why = operator(), reason or by_hand.ROLLED_BACK
+        try:
+            by_hand.roll_back(log, settings.adapters_folder, by, to, why)
+            show(tables.split_line(log))
+        finally:  # asked again, there may be nothing to roll back any more
+            voided = void(log, settings.examples_folder, quarantine or (), by=by, reason=why)
+            for who, count in voided.items():
+                later = "count no more, as soon as the worker has read it"
+                show(f"  {count or 'no'} verdicts of {who} {later if count else 'counted'}")
 
 
 @app.command()

@@ -18,9 +18,10 @@ app = typer.Typer()
 class Decision(StrEnum):
     RELEASE = "release"
     DROP = "drop"
+    VOID = "void"
 
 
-_DONE = {Decision.RELEASE: "released", Decision.DROP: "dropped"}
+_DONE = {Decision.RELEASE: "released", Decision.DROP: "dropped", Decision.VOID: "voided"}
 _LATER = "It is on the log, and holds as soon as the worker has read it."
 
 
@@ -50,7 +51,11 @@ def export_(
 def quarantine_(
     decision: Annotated[
         Decision | None,
-        typer.Argument(help="Let it count, or never; without it, list.", show_default=False),
+        typer.Argument(
+            help="Let what is held count, or never; or void all they said so far, held or not; "
+            "without it, list.",
+            show_default=False,
+        ),
     ] = None,
     who: Annotated[
         str | None, typer.Argument(help="A rater, or a completion's id.", show_default=False)
@@ -114,7 +119,9 @@ def _decide(
     folder, done = settings.examples_folder, _DONE[decision]
     weight = 1.0 if decision is Decision.RELEASE else 0.0
     why = reason or f"{done} by hand"
-    decided = quarantine.decide(log, folder, who, weight, by=operator(), reason=why)
+    decided = quarantine.decide(
+        log, folder, who, weight, by=operator(), reason=why, everything=decision is Decision.VOID
+    )
     count = len(decided.identities)
     if before := decided.overruled:
         last = f"{before[-1].identity.completion_id} by {before[-1].by}: {before[-1].reason}"

@@ -14,13 +14,13 @@ from ops.act import CannotLoad, change_split, first_split
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Trial, Withdraw, decide
 from ops.diary import Diary
 from ops.metrics import Metrics
-from ops.move import Action, Move
+from ops.move import Move
 from ops.numbers import numbers
 from ops.observe import Observer
-from ops.trial import rollout, trial, unrecorded
+from ops.trial import done, rollout, trial, unrecorded
 from ops.weigh import findings
 from serving.split import Split
-from trainer.adapters import AdapterError, published, verify
+from trainer.adapters import AdapterError, Shelf, verify
 
 BY = "ops"
 
@@ -40,24 +40,26 @@ class Parts:
 class Controller:
     def __init__(self, parts: Parts, rules: Rules) -> None:
         self._parts, self._rules, self._log = parts, rules, parts.log
-        self._put_aside = history.PutAside(parts.log)
+        self._past = history.Past(parts.log, bad=history.PutAside(parts.log))
+        self._shelf = Shelf(parts.adapters)
         self._diary = Diary(parts.log, BY)
         self._counted: int | None = None  # moves, in the metrics
 
     def tick(self) -> Decision:
         if not self._parts.leads():
-            self._parts.metrics.stood_by()
-            return Hold("another controller leads")
-        splits = history.splits(self._log, bad=self._put_aside) or [first_split(self._log)]
-        moves = history.moves(self._log, bad=self._put_aside)
-        for done in unrecorded(splits, moves):
-            marks.follow(self._parts.adapters, splits, done.split)
-            history.record(self._log, *done, done.split.reason)
+            return self._stand_by()
+        splits = self._past.splits() or [first_split(self._log)]
+        moves = self._past.moves()
+        for one in unrecorded(splits, moves):
+            marks.follow(self._parts.adapters, splits, one.split)
+            history.record(self._log, *one, one.split.reason)
         self._count(moves)
-        now = trial(splits, moves, published(self._parts.adapters), datetime.now(UTC))
+        now = trial(splits, moves, self._shelf.adapters(), datetime.now(UTC))
         current = rollout(splits)
         seen = self._parts.observer.look(current) if current else None
         decision = decide(self._rules, now, seen)
+        if not isinstance(decision, Hold) and not self._parts.leads():
+            return self._stand_by()  # to look took longer than a lease lasts
         found = findings(self._rules.evidence, self._rules.alpha, seen) if seen else []
         told = numbers(seen, found)
         self._diary.write(now, decision, told)
@@ -65,8 +67,13 @@ class Controller:
         self._parts.metrics.ticked(now.split, decision, seen, found, self._rules)
         return decision
 
+    def _stand_by(self) -> Hold:
+        self._parts.metrics.stood_by()
+        self._counted = None  # who leads counts
+        return Hold("another controller leads")
+
     def _count(self, moves: list[Move]) -> None:
-        """Whoever made them. Those of the past are not counted again after a start."""
+        """Whoever made them; those alone that came since this one leads."""
         for move in moves[len(moves) if self._counted is None else self._counted :]:
             self._parts.metrics.moved(move.action, by_hand=move.by != BY)
         self._counted = len(moves)
@@ -78,36 +85,40 @@ class Controller:
             case Start():
                 self._start(now.split, decision)
             case Step(share_percent=share):
-                self._move(now.split, "stepped", decision, share_percent=share)
+                self._move(now.split, decision, share_percent=share)
             case Promote():
                 changes = {"stable": now.split.canary, "canary": None, "share_percent": 0.0}
-                self._move(now.split, "promoted", decision, **changes)
+                self._move(now.split, decision, **changes)
             case Withdraw():
                 changes = {"canary": None, "share_percent": 0.0}
-                self._move(now.split, "withdrawn", decision, **changes)
+                self._move(now.split, decision, **changes)
 
     def _start(self, split: Split, start: Start) -> None:
         """Traffic only for an adapter that is whole and that every engine has answered with."""
-        try:
-            verify(self._parts.adapters, start.adapter)
-            self._parts.warm(start.adapter)
-        except (AdapterError, CannotLoad) as error:
-            if not self._parts.leads():  # an engine may take longer to answer than a lease lasts
-                return
-            history.record(self._log, "refused", start.adapter, split, str(error))
+        fault = self._fault(start.adapter)
+        if not self._parts.leads():  # an engine may take longer to answer than a lease lasts
+            return
+        if fault:
+            history.record(self._log, "refused", start.adapter, split, fault)
             return
         self._move(
             split,
-            "started",
             start,
             canary=start.adapter,
             share_percent=start.share_percent,
             salt=start.adapter,  # so that other users try each canary
         )
 
-    def _move(self, split: Split, action: Action, decision: Decision, **changes: object) -> None:
+    def _fault(self, adapter: str) -> str | None:
+        try:
+            verify(self._parts.adapters, adapter)
+            self._parts.warm(adapter)
+        except (AdapterError, CannotLoad) as error:
+            return str(error)
+        return None
+
+    def _move(self, split: Split, decision: Decision, **changes: object) -> None:
         after = change_split(self._log, split, decision.reason, BY, **changes)
         marks.follow(self._parts.adapters, [split, after], after)
-        adapter = after.canary or split.canary
-        assert adapter is not None  # only a canary moves
-        history.record(self._log, action, adapter, after, decision.reason)
+        for one in done(split, after):
+            history.record(self._log, *one, decision.reason)

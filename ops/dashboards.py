@@ -13,6 +13,8 @@ from typing import Any
 
 _SCHEMA = 39  # Grafana 11; older and newer ones convert it
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+# Who stands by keeps what it saw last.
+_LEADER = " and on (job, instance) thumbwheel_ops_leads == 1"
 _WIDTH, _HEIGHT = 8, 8  # three in a row of 24
 
 
@@ -93,10 +95,13 @@ ROLLOUT = Dashboard(
             "short",
             "In nats an answer.",
         ),
-        Panel("Answers on trial", {"max by (arm) (thumbwheel_ops_trial_completions)": "{{arm}}"}),
+        Panel(
+            "Answers on trial",
+            {f"max by (arm) (thumbwheel_ops_trial_completions{_LEADER})": "{{arm}}"},
+        ),
         Panel(
             "Thumbs on trial",
-            {"max by (arm, thumb) (thumbwheel_ops_trial_thumbs)": "{{arm}}, {{thumb}}"},
+            {f"max by (arm, thumb) (thumbwheel_ops_trial_thumbs{_LEADER})": "{{arm}}, {{thumb}}"},
         ),
         Panel("Failures", {"thumbwheel:error_ratio:rate5m": "{{adapter}}"}, "percentunit"),
         Panel("First token, p95", {"thumbwheel:first_token_seconds:p95": "{{adapter}}"}, "s"),
@@ -115,7 +120,10 @@ ROLLOUT = Dashboard(
         ),
         Panel(
             "Paused",
-            {"max(thumbwheel_ops_paused)": "paused", "sum(thumbwheel_ops_leads)": "leaders"},
+            {
+                f"max(thumbwheel_ops_paused{_LEADER})": "paused",
+                "sum(thumbwheel_ops_leads)": "leaders",
+            },
         ),
         Panel(
             "Since the last tick",

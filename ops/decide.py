@@ -100,7 +100,8 @@ def _judge(rules: Rules, trial: Trial, seen: Observation) -> Decision:
         if one.gain.high < rules.worse_gain:
             return Withdraw(f"worse: {one}")
     told = numbers(found)
-    if rules.goal == "better" and all(one.gain.high < rules.min_gain for one in found):
+    heard = [one for one in found if one.verdicts or one is found[0]]
+    if rules.goal == "better" and all(one.gain.high < rules.min_gain for one in heard):
         return Withdraw(f"futile: cannot gain {rules.min_gain:g}: {told}")
     if trial.seconds > rules.deadline_seconds:
         return Withdraw(f"futile: not promoted after {trial.seconds:.0f} s: {told}")

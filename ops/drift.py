@@ -12,6 +12,7 @@ from math import log, sqrt
 from typing import Literal
 
 from feedback.events import Score
+from ops.evidence import Interval
 
 To = Literal["stable", "base"]
 LEAST_ANSWERS = 20
@@ -39,6 +40,10 @@ class Drift:
     answers: int
     newest: datetime  # of the scores
     faithful: int = 0  # of the answers: drawn as the model is
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.low, self.estimate, self.high)
 
 
 @dataclass

@@ -16,8 +16,8 @@ Guardrail = Literal[
 ]
 GUARDRAILS: tuple[Guardrail, ...] = get_args(Guardrail)
 _SLOW = 0.95  # stable's percentile
-# How often one of them may be crossed by chance in a whole trial. It is looked at beside the
-# verdicts, so it has little of what those have.
+# How often one of them may be crossed by chance, in one step and on one side. They are looked at
+# beside the verdicts, so they have little of what those have.
 _ALPHA = 0.005
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 from feedback.dead import Aside, Bad
 from feedback.events import BadEvent, E, Forget, decode, encode
 from feedback.examples import Watermark
-from feedback.log import DECISIONS, FORGETS, ROLLOUTS, Log, Position, Record, read_all
+from feedback.log import DECISIONS, FORGETS, ROLLOUTS, SPLIT, Log, Position, Record, read_on
 from ops.move import Action, Look, Move
 from serving.split import Split
 
@@ -26,7 +26,7 @@ def leave_out(topic: str, found: list[Bad]) -> None:
 
 
 class PutAside:
-    """All is read at every tick, and what cannot be read is met again each time."""
+    """All is read after each start, and what cannot be read is met again each time."""
 
     def __init__(self, log: Log) -> None:
         self._aside = Aside(log)
@@ -49,22 +49,42 @@ def record(log: Log, action: Action, adapter: str, split: Split, reason: str) ->
     log.append(ROLLOUTS.name, adapter, encode(move))
 
 
-def moves(log: Log, bad: Take = leave_out) -> list[Move]:
-    """Whoever wrote a split, and a tick that saw it before its move, may both have recorded it."""
-    first: dict[object, Move] = {}
-    for move in _all(log, ROLLOUTS.name, Move, bad):
-        again = move.split_revision if move.action != "refused" else object()
-        first.setdefault(again, move)
-    return list(first.values())
+class Past:
+    """The splits and the moves that lie on a log; what was read once is not read again."""
+
+    def __init__(self, log: Log, bad: Take = leave_out) -> None:
+        self._log, self._bad = log, bad
+        self._offsets: dict[str, dict[int, int]] = {}  # by topic
+        self._splits: list[Split] = []
+        self._moves: dict[object, Move] = {}
+
+    def splits(self) -> list[Split]:
+        """Every revision that was in force, in order; of two with one number the first was."""
+        for split in self._new(SPLIT.name, Split):
+            if not self._splits or split.revision > self._splits[-1].revision:
+                self._splits.append(split)
+        return [*self._splits]
+
+    def moves(self) -> list[Move]:
+        """Each once: who wrote a split, and a tick that saw it before its move, may both tell."""
+        for move in self._new(ROLLOUTS.name, Move):
+            again = (move.split_revision, move.adapter) if move.action != "refused" else object()
+            self._moves.setdefault(again, move)
+        return [*self._moves.values()]
+
+    def _new(self, topic: str, kind: type[E]) -> list[E]:
+        offsets = {**self._offsets.get(topic, {})}
+        found = _read(self._log, topic, kind, self._bad, offsets)
+        self._offsets[topic] = offsets  # not before the bad ones are put aside
+        return found
 
 
-def splits(log: Log, bad: Take = leave_out) -> list[Split]:
-    """Every revision that was in force, in order; of two with one number the first was."""
-    in_force: list[Split] = []
-    for split in _all(log, "split", Split, bad):
-        if not in_force or split.revision > in_force[-1].revision:
-            in_force.append(split)
-    return in_force
+def moves(log: Log) -> list[Move]:
+    return Past(log).moves()
+
+
+def splits(log: Log) -> list[Split]:
+    return Past(log).splits()
 
 
 def looks(log: Log, adapter: str, most: int) -> list[Look]:
@@ -79,21 +99,33 @@ def since(log: Log, adapter: str) -> Watermark:
 
 
 def _looks_back(log: Log, adapter: str, with_word: bytes = b"") -> Iterator[Look]:
-    """The newest first. There may be one for each second: most are passed over unread."""
-    (end,) = log.end(DECISIONS.name).values()
+    """The newest first, to that of its start. There may be one for each second: most are passed
+    over unread.
+    """
+    for record in _backwards(log, DECISIONS.name):
+        if record.key == adapter and with_word in record.value:
+            yield from (look for _, look in readable([record], (Look,)))
+        if record.key == adapter and _STARTS in record.value:
+            return
+
+
+def _backwards(log: Log, topic: str) -> Iterator[Record]:
+    """Of a topic with one partition, as far back as it is still there."""
+    (end,) = log.end(topic).values()
     while end > 0:
         start = max(end - _CHUNK, 0)
         batch, at = list[Record](), start
-        while at < end and (found := log.read(DECISIONS.name, 0, at, end - at)):
-            batch += found
+        while at < end and (found := log.read(topic, 0, at, end - at)):
+            batch += [one for one in found if one.position.offset < end]
             at = found[-1].position.offset + 1
-        mine = [one for one in batch if one.key == adapter and with_word in one.value]
-        yield from (look for _, look in readable(reversed(mine), (Look,)))
+        yield from reversed(batch)
+        if not batch or batch[0].position.offset > start:  # those before it were removed
+            return
         end = start
 
 
 def forgets(log: Log) -> list[Forget]:
-    return _all(log, FORGETS.name, Forget, leave_out)
+    return _read(log, FORGETS.name, Forget, leave_out, {})
 
 
 def readable(records: Iterable[Record], kinds: tuple[type[E], ...]) -> Iterator[tuple[Position, E]]:
@@ -103,9 +135,9 @@ def readable(records: Iterable[Record], kinds: tuple[type[E], ...]) -> Iterator[
             yield record.position, decode(record.value, kinds)
 
 
-def _all(log: Log, topic: str, kind: type[E], bad: Take) -> list[E]:
+def _read(log: Log, topic: str, kind: type[E], bad: Take, offsets: dict[int, int]) -> list[E]:
     found, unread = list[E](), list[Bad]()
-    for record in read_all(log, topic):
+    for record in read_on(log, topic, offsets):
         try:
             found.append(decode(record.value, (kind,)))
         except BadEvent as error:

@@ -20,7 +20,10 @@ def follow(adapters: Path, splits: list[Split], after: Split) -> None:
 
 
 def unmark(adapters: Path, name: str) -> None:
-    """Before a split names it: an engine that is asked for it must not refuse."""
+    """Before a split names it: an engine that is asked for it must not refuse.
+
+    Where the split is then not written it stays free: better than marked, and serving.
+    """
     _try(name, "freed of its mark", lambda at: bring_back(adapters, at))
 
 

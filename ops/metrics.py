@@ -61,6 +61,9 @@ class Metrics:
         self._kl = self._gauge(
             "kl_nats", "Live KL an answer, of the canary's answers.", "to", "bound"
         )
+        self._stable_kl = self._gauge(
+            "stable_kl_nats", "Live KL an answer to base, of stable's answers.", "bound"
+        )
         self._budget = self._gauge("kl_budget_nats", "What that KL may be at most.", "to")
         self._score_age = self._gauge(
             "score_age_seconds", "Since the canary's newest live score; none without one."
@@ -111,9 +114,10 @@ class Metrics:
 
     def failed(self) -> None:
         self._failures.inc()
+        self._leads.set(0)  # who cannot look around may have lost its lease
 
-    def serve(self, port: int) -> None:
-        start_http_server(port, addr="127.0.0.1", registry=self._registry)
+    def serve(self, host: str, port: int) -> None:
+        start_http_server(port, addr=host, registry=self._registry)
 
     def _tell_arms(self, seen: Observation) -> None:
         for name, arm in (("stable", seen.stable), ("canary", seen.canary)):
@@ -126,12 +130,15 @@ class Metrics:
         self._gain.clear()
         for one in found:
             if one.verdicts:
-                self._tell(self._gain, one.of, one.gain)
+                self._tell(self._gain, (one.of,), one.gain)
 
     def _tell_drift(self, seen: Observation, limits: Limits) -> None:
         self._kl.clear()
         for to, drift in seen.drifts.items():
-            self._tell(self._kl, to, Interval(drift.low, drift.estimate, drift.high))
+            self._tell(self._kl, (to,), drift.interval)
+        self._stable_kl.clear()
+        if seen.stable_drift:
+            self._tell(self._stable_kl, (), seen.stable_drift.interval)
         for to, budget in (("stable", limits.kl_stable), ("base", limits.kl_base)):
             if budget is not None:
                 self._budget.labels(to).set(budget)
@@ -145,9 +152,9 @@ class Metrics:
         self._mismatch.set("sample_ratio" in now)
 
     @staticmethod
-    def _tell(gauge: Gauge, of: str, found: Interval) -> None:
+    def _tell(gauge: Gauge, of: tuple[str, ...], found: Interval) -> None:
         for bound, value in zip(_BOUNDS, found, strict=True):
-            gauge.labels(of, bound).set(value)
+            gauge.labels(*of, bound).set(value)
 
     def _counter(self, name: str, told: str, *labels: str) -> Counter:
         return Counter(f"thumbwheel_ops_{name}", told, labels, registry=self._registry)

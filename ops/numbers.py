@@ -18,9 +18,11 @@ def numbers(seen: Observation | None, found: list[Finding]) -> dict[str, float]:
         told |= _interval(f"{one.of}.gain", one.gain) | _interval(f"{one.of}.shrunk", one.shrunk)
         told |= {f"{one.of}.canary": float(one.verdicts), f"{one.of}.detectable": one.detectable}
     for to, drift in seen.drifts.items():
-        told |= _interval(f"kl.{to}", Interval(drift.low, drift.estimate, drift.high))
+        told |= _interval(f"kl.{to}", drift.interval)
         told[f"kl.{to}.answers"] = float(drift.answers)
         told[f"kl.{to}.faithful"] = float(drift.faithful)  # of those: drawn as the model is
+    if seen.stable_drift:
+        told |= _interval("stable.kl.base", seen.stable_drift.interval)
     told |= {f"query.{one.name}": one.value for one in seen.queried if one.value is not None}
     return {name: value for name, value in told.items() if isfinite(value)}
 

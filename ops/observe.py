@@ -3,8 +3,9 @@ verdicts from the examples. Counts only what is new at each look; all it holds c
 """
 
 import re
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,7 @@ class _Seen:
     """Where the last look ended, and what was found up to there."""
 
     rollout: Rollout
+    slots: frozenset[str]  # whose words count
     offsets: dict[int, int]  # of completions
     scores_read: dict[int, int]
     watermark: Watermark
@@ -57,6 +59,7 @@ class _Seen:
     served: dict[str, Served] = field(default_factory=dict)
     newcomers: Counter[tuple[int, str]] = field(default_factory=Counter)
     places: list[Place] = field(default_factory=list)
+    numbers: dict[Place, int] = field(default_factory=dict)  # where each lies in `places`
     tallies: dict[Place, Tally] = field(default_factory=dict)
 
 
@@ -66,26 +69,38 @@ class Observer:
         log: Log,
         folder: Path,
         refusals: re.Pattern[str],
+        outcomes: Iterable[str] = (),
         queried: Asked = lambda _: (),
     ) -> None:
+        """Of `outcomes` (`outcome:NAME`) alone: apps may send others, and of any number."""
         self._log, self._folder, self._refusals = log, folder, refusals
+        self._slots = frozenset({"thumb", *outcomes})
         self._queried = queried
         self._seen: _Seen | None = None
 
     def look(self, rollout: Rollout) -> Observation:
         seen = self._of(rollout)
-        with seen.ledger.open():
-            self._count_completions(seen)
-            self._count_words(seen)
-            self._read_scores(seen)
-        drifts = seen.scores.drifts(rollout.canary, rollout.first.stable)
+        try:
+            with seen.ledger.open():
+                self._count_completions(seen)
+                self._count_words(seen)
+                self._read_scores(seen)
+        except (
+            sqlite3.Error
+        ):  # no room for its file: what it holds may be wrong, and is counted again
+            seen.ledger.close()
+            self._seen = None
+            raise
+        stable = rollout.first.stable
+        drifts = seen.scores.drifts(rollout.canary, stable)
         newest = max((drift.newest for drift in drifts.values()), default=None)
         return Observation(
-            stable=_arm(seen, rollout.first.stable),
+            stable=_arm(seen, stable),
             canary=_arm(seen, rollout.canary),
             wins=_wins(seen),
             newcomers=_newcomers(seen),
             drifts=drifts,
+            stable_drift=seen.scores.drifts(stable, stable).get("base"),
             score_seconds=(datetime.now(UTC) - newest).total_seconds() if newest else None,
             queried=self._queried(rollout),
         )
@@ -95,9 +110,8 @@ class Observer:
             if self._seen:
                 self._seen.ledger.close()
             since = history.since(self._log, rollout.canary)
-            self._seen = _Seen(
-                rollout, _offsets(since, COMPLETIONS.name), _offsets(since, SCORES.name), since
-            )
+            offsets, scores_read = _offsets(since, COMPLETIONS.name), _offsets(since, SCORES.name)
+            self._seen = _Seen(rollout, self._slots, offsets, scores_read, since)
         if self._seen.rollout.step != rollout.step:
             self._seen.served = {}
         self._seen.rollout = rollout
@@ -168,17 +182,16 @@ def _word(seen: _Seen, row: dict[str, Any]) -> Word | None:
     if found is None:
         return None
     place, value = found
-    if place not in seen.tallies:
-        seen.tallies[place] = Tally()
+    if place not in seen.numbers:
+        seen.numbers[place] = len(seen.places)
         seen.places.append(place)
-    return Word(seen.places.index(place), row["rater"], value)
+    return Word(seen.numbers[place], row["rater"], value)
 
 
 def _rated(seen: _Seen, row: dict[str, Any]) -> tuple[Place, float] | None:
     slot, revision = row["slot"], row["split_revision"]
     value = row["up"] if slot == "thumb" else row["value"]
-    counts = slot == "thumb" or slot.startswith(_OUTCOME)
-    if not counts or value is None or not _on_trial(seen, revision):
+    if slot not in seen.slots or value is None or not _on_trial(seen, revision):
         return None
     return Place(slot, row["adapter"], revision), float(value)
 

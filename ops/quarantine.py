@@ -1,6 +1,7 @@
 """What the guard quarantined, and what people decide on it: theirs is the last word."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ _COLUMNS = (
 
 
 class Held(NamedTuple):
-    """A verdict on which somebody ruled."""
+    """A verdict, and who ruled on it: nobody, where `by` is empty."""
 
     identity: Identity
     adapter: str
@@ -44,21 +45,31 @@ class Decided(NamedTuple):
 
 def held(folder: Path) -> list[Held]:
     """Of all verdicts that hold, those that somebody ruled on, the latest last."""
-    found: dict[Identity, Held] = {}
-    for row in _rows(folder):
-        found.pop(_identity(row), None)
-        if row["ruling"] and not row["retracted"]:
-            found[_identity(row)] = _held(row)
-    return list(found.values())
+    return _standing(folder, lambda row: row["ruling"] is not None)
 
 
-def decide(log: Log, folder: Path, who: str, weight: float, *, by: str, reason: str) -> Decided:
-    """Give this weight to all of what is held that `who` said, or that was said of `who`."""
+def decide(
+    log: Log,
+    folder: Path,
+    who: str,
+    weight: float,
+    *,
+    by: str,
+    reason: str,
+    everything: bool = False,  # also what nobody ruled on
+) -> Decided:
+    """Give this weight to what is held of what `who` said, or of what was said of `who`."""
+
+    def wanted(row: dict[str, Any]) -> bool:
+        about = who in (row["rater"], row["completion_id"])
+        return about and (everything or row["ruling"] is not None)
+
     after = _reach(folder)  # before it is read: what settles later is looked at again
-    about = [one for one in held(folder) if who in (one.identity.rater, one.identity.completion_id)]
+    about = _standing(folder, wanted)
     if not about:
         raise NothingToDo(
-            f"nothing that {who!r} said, or that was said of it, is held; "
+            f"nothing that {who!r} said, or that was said of it, "
+            f"is {'known' if everything else 'held'}; "
             "expected a rater of `thumbwheel quarantine --all`, or a completion"
         )
     new = [one for one in about if one.waits or one.weight != weight]
@@ -66,23 +77,18 @@ def decide(log: Log, folder: Path, who: str, weight: float, *, by: str, reason: 
         latest = about[-1]
         raise NothingToDo(f"decided so already, by {latest.by}: {latest.reason}")
     log.append_all([_item(one.identity, weight, by, reason) for one in new])
-    overruled = [one for one in new if not one.waits]
+    overruled = [one for one in new if one.by and not one.waits]
     return Decided(weight, {one.identity for one in new}, after, overruled)
 
 
-def drop(log: Log, folder: Path, who: str, *, by: str, reason: str) -> int:
-    """Let nothing count that `who` said, or that was said of the completion `who`; how much it is.
-
-    Whether the guard quarantined it or not.
-    """
-    found = dict[Identity, bool]()
-    for row in _rows(folder):
-        identity = _identity(row)
-        if who in (identity.rater, identity.completion_id):
-            found[identity] = not row["retracted"]
-    standing = [identity for identity, stands in found.items() if stands]
-    log.append_all([_item(identity, 0.0, by, reason) for identity in standing])
-    return len(standing)
+def void(log: Log, folder: Path, who: Iterable[str], *, by: str, reason: str) -> dict[str, int]:
+    """Let nothing count that these said so far; how many verdicts of each counted, or were held."""
+    found = dict.fromkeys(who, 0)
+    for one in found:
+        with suppress(NothingToDo):
+            done = decide(log, folder, one, 0.0, by=by, reason=reason, everything=True)
+            found[one] = len(done.identities)
+    return found
 
 
 def is_settled(folder: Path, decided: Decided) -> bool:
@@ -94,6 +100,16 @@ def is_settled(folder: Path, decided: Decided) -> bool:
 
 def _agrees(one: Held, decided: Decided) -> bool:
     return not one.waits and one.weight == decided.weight
+
+
+def _standing(folder: Path, wanted: Callable[[dict[str, Any]], bool]) -> list[Held]:
+    """Of those that hold; the latest last."""
+    found: dict[Identity, Held] = {}
+    for row in _rows(folder):
+        found.pop(_identity(row), None)
+        if wanted(row) and not row["retracted"]:
+            found[_identity(row)] = _held(row)
+    return list(found.values())
 
 
 def _rows(folder: Path, after: Watermark | None = None) -> Iterator[dict[str, Any]]:
@@ -113,7 +129,7 @@ def _identity(row: dict[str, Any]) -> Identity:
 
 
 def _held(row: dict[str, Any]) -> Held:
-    by, _, reason = row["ruling"].partition(": ")
+    by, _, reason = (row["ruling"] or "").partition(": ")
     return Held(_identity(row), row["adapter"], row["judged_at"], row["weight"], by, reason)
 
 

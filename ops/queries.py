@@ -60,24 +60,36 @@ class Prometheus:
     def ask(self, rollout: Rollout) -> list[Queried]:
         now, last = time.monotonic(), self._last
         if last is None or last.canary != rollout.canary or now - last.at >= EVERY_SECONDS:
-            found = [self._found(one, rollout) for one in self._queries]
-            self._last = last = _Asked(rollout.canary, now, found)
+            found = self._all(rollout)
+            # As of now: to ask may have taken long.
+            self._last = last = _Asked(rollout.canary, time.monotonic(), found)
         return last.found
+
+    def _all(self, rollout: Rollout) -> list[Queried]:
+        """Where it is away, that is waited for once: a tick has no time for more."""
+        found, away = list[Queried](), ""
+        for query in self._queries:
+            if not away:
+                try:
+                    found.append(self._found(query, rollout))
+                    continue
+                except httpx.HTTPError as error:
+                    away = repr(error)
+            found.append(Queried(query.name, None, query.most, away))
+        return found
 
     def _found(self, query: Query, rollout: Rollout) -> Queried:
         """The largest, of several series."""
         names = {"canary": rollout.canary, "stable": rollout.first.stable}
         asked = {"query": Template(query.promql).safe_substitute(names)}
+        reply = httpx.get(
+            f"{self._url}/api/v1/query",
+            params=asked,
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=False,  # a proxy of the environment is for the world outside
+        )
         try:
-            reply = httpx.get(
-                f"{self._url}/api/v1/query",
-                params=asked,
-                timeout=_TIMEOUT_SECONDS,
-                trust_env=False,  # a proxy of the environment is for the world outside
-            )
             values = _Reply.model_validate_json(reply.content).data.values
-        except httpx.HTTPError as error:
-            return Queried(query.name, None, query.most, repr(error))
         except ValidationError:  # what is wrong with a query it tells in the reply
             return Queried(query.name, None, query.most, reply.text[:300])
         return Queried(query.name, max(filter(isfinite, values), default=None), query.most)

@@ -54,6 +54,7 @@ class Observation:
     wins: Mapping[Side, Tally] = field(default_factory=dict)  # the canary's, by where it was shown
     newcomers: Sequence[Newcomers] = ()
     drifts: Mapping[str, Drift] = field(default_factory=dict)  # of the canary, to stable and base
+    stable_drift: Drift | None = None  # to base: what is usual
     score_seconds: float | None = None  # since the newest of the canary's scores
     queried: Sequence[Queried] = ()
 

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     # All of them: each must have answered with an adapter before users get it.
     engine_url: Annotated[Addresses, NoDecode, Field(min_length=1)] = ("http://127.0.0.1:8001",)
     engine_key: SecretStr | None = None  # where it takes one to ask an engine for an adapter
+    ops_metrics_host: str = "127.0.0.1"
     ops_metrics_port: Port = 9103
     ops_tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     # The canary's shares of traffic, one step after the other; then it is promoted or withdrawn.

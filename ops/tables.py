@@ -15,7 +15,7 @@ from ops.evidence import Thumbs, wilson
 from ops.forget import Known
 from ops.quarantine import Held
 from ops.trace import Stop
-from ops.trial import fate
+from ops.trial import Fates
 from ops.why import Story
 from trainer.adapters import Manifest, published
 from trainer.advice import Advice
@@ -46,14 +46,15 @@ def split_line(log: Log) -> str:
 def status(log: Log, examples_folder: Path, adapters: Path) -> Table:
     """One row per adapter, base first."""
     current(log)  # says so where there is nothing yet
-    splits, moves = history.splits(log), history.moves(log)
+    splits = history.splits(log)
+    fates = Fates(splits, history.moves(log))
     thumbs = thumbs_by_adapter(examples_folder)
     table = Table("adapter", "parent", "state", "thumbs up", "95% interval", "KL to base", "gates")
     state = "stable" if splits[-1].stable == BASE else ""
     table.add_row(BASE, "", state, *_rate(thumbs.get(BASE, Thumbs())), "", "")
     for manifest in published(adapters):
         rate = _rate(thumbs.get(manifest.name, Thumbs()))
-        told = (fate(manifest, splits, moves), *rate, _kl(manifest), _gates(manifest))
+        told = (fates.of(manifest), *rate, _kl(manifest), _gates(manifest))
         table.add_row(manifest.name, manifest.parent, *told)
     return table
 

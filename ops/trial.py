@@ -53,14 +53,19 @@ def action(before: Split, after: Split) -> Action:
     return "paused" if after.pinned else "resumed"
 
 
+def done(before: Split, after: Split) -> list[Done]:
+    """The same with the adapter that it is about; a canary may go with the stable it was beside."""
+    found = [Done(action(before, after), _moved(before, after), after)]
+    if before.stable != after.stable and before.canary not in (None, after.stable, after.canary):
+        found.append(Done("rolled_back", str(before.canary), after))
+    return found
+
+
 def unrecorded(splits: list[Split], moves: list[Move]) -> list[Done]:
-    """Revisions whose move is not in the history: somebody died between writing the two."""
-    known = {move.split_revision for move in moves if move.action != "refused"}
-    return [
-        Done(action(before, after), _moved(before, after), after)
-        for before, after in pairwise(splits)
-        if after.revision not in known
-    ]
+    """Moves that are not in the history: somebody died between writing the split and them."""
+    known = {(one.split_revision, one.adapter) for one in moves if one.action != "refused"}
+    every = (one for before, after in pairwise(splits) for one in done(before, after))
+    return [one for one in every if (one.split.revision, one.adapter) not in known]
 
 
 def _moved(before: Split, after: Split) -> str:
@@ -84,10 +89,11 @@ def trial(
     splits: list[Split], moves: list[Move], manifests: list[Manifest], now: datetime
 ) -> Trial:
     current = rollout(splits)
-    waiting = [m for m in manifests if fate(m, splits, moves) == "waiting"]
+    fates = Fates(splits, moves)
+    waiting = (one.name for one in reversed(manifests) if fates.of(one) == "waiting")
     return Trial(
         split=splits[-1],
-        waiting=waiting[-1].name if waiting else None,  # only the newest waits
+        waiting=next(waiting, None),  # only the newest waits
         seconds=_moving(splits, current.first, now) if current else 0.0,
         step_seconds=_moving(splits, current.step, now) if current else 0.0,
     )
@@ -104,20 +110,25 @@ def _moving(splits: list[Split], start: Split, now: datetime) -> float:
     )
 
 
-def fate(manifest: Manifest, splits: list[Split], moves: list[Move]) -> Fate:
-    """What became of an adapter."""
-    name, now = manifest.name, splits[-1]
-    if name == now.stable:
-        return "stable"
-    if name == now.canary:
-        return "canary"
-    for before, after in reversed(list(pairwise(splits))):
-        if before.stable == name != after.stable:
-            return "succeeded" if before.canary == after.stable else "rolled back"
-    tried = any(name == split.canary for split in splits)
-    if tried or any(name == move.adapter and move.action == "refused" for move in moves):
-        return "withdrawn"
-    return _untried(manifest, now)
+class Fates:
+    """What became of each adapter."""
+
+    def __init__(self, splits: list[Split], moves: list[Move]) -> None:
+        self._now = splits[-1]
+        self._over: dict[str, Fate] = {one.canary: "withdrawn" for one in splits if one.canary}
+        self._over |= {one.adapter: "withdrawn" for one in moves if one.action == "refused"}
+        for before, after in pairwise(splits):
+            if before.stable != after.stable:
+                found = action(before, after)
+                self._over[before.stable] = "succeeded" if found == "promoted" else "rolled back"
+
+    def of(self, manifest: Manifest) -> Fate:
+        name, now = manifest.name, self._now
+        if name == now.stable:
+            return "stable"
+        if name == now.canary:
+            return "canary"
+        return self._over.get(name) or _untried(manifest, now)
 
 
 def _untried(manifest: Manifest, now: Split) -> Fate:

@@ -11,7 +11,7 @@ from feedback.log import Log
 from ops import history
 from ops.by_hand import NothingToDo, current
 from ops.move import Look, Move
-from ops.trial import fate
+from ops.trial import Fates
 from trainer.adapters import GateResult, Manifest, published
 
 _LOOKS = 100  # the newest
@@ -40,17 +40,17 @@ class Unknown(NothingToDo):
 
 def state(log: Log, adapters: Path) -> dict[str, Any]:
     split = current(log)
-    splits, moves = history.splits(log), history.moves(log)
-    fates = {one.name: fate(one, splits, moves) for one in published(adapters)}
-    return {"split": split.model_dump(mode="json"), "adapters": fates}
+    fates = Fates(history.splits(log), history.moves(log))
+    told = {one.name: fates.of(one) for one in published(adapters)}
+    return {"split": split.model_dump(mode="json"), "adapters": told}
 
 
 def story(log: Log, adapters: Path, name: str) -> Story:
     manifest = _named(adapters, name)
-    splits, moves = history.splits(log), history.moves(log)
+    moves = history.moves(log)
     return Story(
         adapter=name,
-        state=fate(manifest, splits, moves),
+        state=Fates(history.splits(log), moves).of(manifest),
         parent=manifest.parent,
         method=str(manifest.plan.get("method", "an unknown method")),
         gates=manifest.gates,

@@ -128,6 +128,9 @@ class Metrics:
             ["engine"],
             registry=registry,
         )
+        self._spool_most = Gauge(
+            f"{PREFIX}_spool_max_bytes", "So much the spool may hold.", registry=registry
+        )
         self._spool_bytes = Gauge(
             f"{PREFIX}_spool_waiting_bytes",
             "Completions and verdicts on disk that are not on the log yet.",
@@ -139,12 +142,14 @@ class Metrics:
         *,
         split_revision: Callable[[], int],
         spool_bytes: Callable[[], int],
+        spool_max_bytes: int,
         in_flight: Callable[[], int],
         engines: Callable[[], Mapping[str, EngineState]],
     ) -> None:
         """Where to look whenever somebody asks."""
         self._split_revision.set_function(split_revision)
         self._spool_bytes.set_function(spool_bytes)
+        self._spool_most.set(spool_max_bytes)
         self._in_flight.set_function(in_flight)
         for url in engines():
             self._engine_requests.labels(url).set_function(partial(_busy, engines, url))

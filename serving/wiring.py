@@ -54,6 +54,7 @@ def wire(
     metrics.watch(
         split_revision=table.revision,
         spool_bytes=lambda: spool.waiting_bytes,
+        spool_max_bytes=settings.serving_spool_max_bytes,
         in_flight=lambda: door.in_flight.now,
         engines=engine.states,
     )

@@ -150,15 +150,32 @@ def read_manifest(raw: bytes, name: str, where: str) -> Manifest:
     return manifest
 
 
-def published(store: Path) -> list[Manifest]:
-    """Every readable adapter, oldest version first; without a manifest it is not published."""
-    found = []
-    for path in store.glob(f"*/{MANIFEST}"):
+class Shelf:
+    """The adapters of a store, as they come. A manifest never changes: each is read once."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._read: dict[str, Manifest] = {}
+
+    def adapters(self) -> list[Manifest]:
+        """Every readable one, oldest version first; without a manifest it is not published."""
+        names = os.listdir(self._store) if self._store.is_dir() else []
+        found = {name: self._read.get(name) or self._readable(name) for name in names}
+        self._read = {name: manifest for name, manifest in found.items() if manifest}
+        return sorted(self._read.values(), key=lambda manifest: manifest.version)
+
+    def _readable(self, name: str) -> Manifest | None:
+        if not (self._store / name / MANIFEST).is_file():
+            return None
         try:
-            found.append(load(store, path.parent.name))
+            return load(self._store, name)
         except AdapterError as error:
             _leave_out(str(error))
-    return sorted(found, key=lambda manifest: manifest.version)
+            return None
+
+
+def published(store: Path) -> list[Manifest]:
+    return Shelf(store).adapters()
 
 
 @cache  # once in a process: the store is looked at all the time

@@ -12,7 +12,7 @@ from ops.demo.diary import Accepted
 from ops.demo.taste import Facts, facts
 from ops.evidence import Thumbs
 from ops.move import Move
-from ops.trial import fate
+from ops.trial import Fates
 from serving.split import Split
 from trainer.adapters import Estimate, Manifest
 
@@ -96,7 +96,7 @@ def lines(record: Record) -> list[Line]:
 def _fate(record: Record, manifest: Manifest | None) -> str:
     if manifest is None:
         return "the start"
-    told = fate(manifest, record.splits, record.moves)
+    told = Fates(record.splits, record.moves).of(manifest)
     return f"{told} (sabotaged)" if manifest.name == record.sabotaged else told
 
 

@@ -1,7 +1,8 @@
 """What a tick of the controller costs: `python -m tests.bench.tick`.
 
-A rollout that goes on and on, one completion in five rated, on an embedded log. As it grows, told
-is how long a tick takes that sees a second's traffic, and how much memory the process has.
+A rollout that goes on and on, one completion in five rated, on an embedded log, in a home that
+has seen many before. As it grows, told is how long a tick takes that sees a second's traffic, and
+how much memory the process has.
 """
 
 import argparse
@@ -17,28 +18,32 @@ from feedback import examples
 from feedback.events import Completion, encode
 from feedback.examples import Example
 from ops import history
+from ops.act import first_split
 from ops.controller import Controller, Parts
 from ops.decide import Rules
 from ops.metrics import Metrics
 from ops.observe import Observer
 from ops.refusal import USUAL, compiled
+from ops.trial import Done, done
+from serving.split import SPLIT_KEY
 from tests.feedback.made import completion, settled, thumb
 from tests.ops.made import Place
 from tests.ops.moved import begin
 
 CANARY, TOKENS = "m-v1", 64
 RATED, USERS_EACH = 5, 10  # one completion in so many; completions of one user
-_BATCH = 1000
+_BATCH = 200  # what a worker settles at a time
 _TICKS = 21
 
 
 class Traffic:
     """Half of the users on each side."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, revision: int) -> None:
         self._place, self._served, self._random = place, 0, Random(1)
+        self._revision = revision
         ids, logprobs = tuple(range(TOKENS)), (-0.5,) * TOKENS
-        more = {"split_revision": 2, "answer_ids": ids, "logprobs": logprobs}
+        more = {"split_revision": self._revision, "answer_ids": ids, "logprobs": logprobs}
         self._one = completion().model_copy(update=more)
         (self._rated,) = settled(completion(), thumb(True))
 
@@ -65,7 +70,7 @@ class Traffic:
             user=one.user,
             rater=one.user,
             adapter=one.adapter,
-            split_revision=2,
+            split_revision=self._revision,
             up=self._random.random() < 0.5,
         )
 
@@ -74,13 +79,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.tick", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--a-second", type=int, default=100, help="completions that a tick sees")
+    parser.add_argument("--past", type=int, default=300, help="trials that there were before")
     asked = parser.parse_args()
     print("| completions | a tick, ms: median (worst) | read anew, s | memory, MB |")
     print("|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         place = Place(Path(name))
-        begin(place, CANARY, share_percent=50.0)
-        controller, traffic, size = ticking(place), Traffic(place), 0
+        remember(place, asked.past)
+        split = begin(place, CANARY, share_percent=50.0)
+        controller, traffic, size = ticking(place), Traffic(place, split.revision), 0
         for wanted in asked.sizes:
             began = 0.0
             while size < wanted:
@@ -94,6 +101,23 @@ def main() -> None:
             print(f"| {wanted:,} | {told} | {began:.1f} | {memory:.0f} |", flush=True)
         assert history.splits(place.log)[-1].canary == CANARY  # nothing was decided meanwhile
         place.log.close()
+
+
+def remember(place: Place, trials: int) -> None:
+    """Each with its adapter, four steps and a withdrawal, and the moves of these."""
+    splits, moves = [first_split(place.log)], list[Done]()
+    for number in range(trials):
+        canary = f"m-v{number + 2}"
+        place.publish(canary, parent="m-v1")
+        for share in (1.0, 5.0, 25.0, 50.0, 0.0):
+            before = splits[-1]
+            changes = {"canary": canary if share else None, "share_percent": share}
+            after = before.model_copy(update={"revision": before.revision + 1} | changes)
+            splits.append(after)
+            moves += done(before, after)
+    place.log.append_all([("split", SPLIT_KEY, encode(split)) for split in splits[1:]])
+    for one in moves:
+        history.record(place.log, *one, "so")
 
 
 def step(controller: Controller, traffic: Traffic, count: int) -> float:

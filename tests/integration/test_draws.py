@@ -29,7 +29,7 @@ from trainer.run import Round, run_round
 from trainer.settings import Engines
 from trainer.spare import Pace
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 PLAN = plan_of("rloo", learning_rate=1e-3, reward_learning_rate=1e-3, max_new_tokens=16)
 PROMPTS = [(5, 6, 7, 10 + number) for number in range(40)]
 

@@ -18,7 +18,7 @@ from tests.serving.servers import served
 from trainer.adapters import claim_name, publish
 from trainer.blank import blank_manifest
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 PATIENCE = httpx.Timeout(120)  # the first answer compiles
 
 

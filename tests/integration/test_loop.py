@@ -36,7 +36,7 @@ from tests.ops.running.children import listens
 from trainer.adapters import load, read_lineage
 from trainer.lock import RoundRunning, only_one
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 PLAN = {
     "alpha": 16.0,

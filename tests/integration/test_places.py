@@ -22,7 +22,7 @@ from tests.integration.tiny import make_adapter
 from tests.serving.gateway import SECRET, gateway_app, settings_for, split, until
 from tests.serving.servers import served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 PATIENCE = 120.0
 
 

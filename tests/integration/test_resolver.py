@@ -17,7 +17,7 @@ from trainer.adapters import claim_name, mark_of, publish, withdraw
 from trainer.blank import blank_manifest
 from trainer.lora_files import CONFIG, WEIGHTS
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 MANY = [f"model-v{number}" for number in range(1, 13)]
 SLOTS = 4  # --max-loras of the engine; --max-cpu-loras is as many
 KEPT = 5  # names and files

@@ -30,7 +30,7 @@ from tests.serving.gateway import SECRET
 from tests.serving.scripted import ScriptedEngine
 from tests.serving.servers import served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 STABLE, CANARY = "model-v1", "model-v2"
 GATEWAYS, CLIENTS = 4, 16

@@ -18,7 +18,7 @@ from tests.serving.gateway import Gateway, gateway_app, keys_for, settings_for, 
 from tests.serving.scripted import IDS, WORDS, ScriptedEngine
 from tests.serving.servers import served
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 HERE = Path(__file__).parent
 HELLO = "".join(WORDS)
 NODE, FOLDER = Path(sys.prefix) / "bin/node", Path(sys.prefix) / "sdk"

@@ -21,7 +21,7 @@ from tests.integration.telling import telling_engine
 from tests.integration.tiny import make_adapter
 from tests.serving.gateway import split, until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 def test_a_hundred_changes_and_twenty_new_adapters_harm_no_stream(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ THUMBS = f'{_S}_verdicts_total{{{GATEWAY},kind="thumb"}}'
 UP = f"up{{{GATEWAY}}}"
 REVISION = f"{_S}_split_revision{{{GATEWAY}}}"
 SPOOL = f"{_S}_spool_waiting_bytes{{{GATEWAY}}}"
+SPOOL_MOST = f"{_S}_spool_max_bytes{{{GATEWAY}}}"
 LOST = f"{_S}_completions_lost_total{{{GATEWAY}}}"
 FALLBACKS = f'{_S}_canary_fallbacks_total{{{GATEWAY},canary="model-v2"}}'
 ENGINE_UP = f'{_S}_engine_up{{{GATEWAY},engine="http://vllm:1"}}'
@@ -65,6 +66,7 @@ BUDGET = f'{_O}_kl_budget_nats{{{OPS},to="stable"}}'
 SCORE_AGE = f"{_O}_score_age_seconds{{{OPS}}}"
 MISMATCH = f"{_O}_sample_ratio_mismatch{{{OPS}}}"
 REFUSED = f'{_O}_moves_total{{{OPS},action="refused",by_hand="no"}}'
+WORSE = f"{_O}_worse_gain{{{OPS}}}"
 PAUSED = f"{_O}_paused{{{OPS}}}"
 TICKED = f"{_O}_last_tick_timestamp_seconds{{{OPS}}}"
 FAILED_TICKS = f"{_O}_failed_ticks_total{{{OPS}}}"
@@ -84,6 +86,7 @@ IDLE: Series = {
     **{rounds(how): "0+0x{n}" for how in ("published", "gated", "failed", "died")},
     **{name: "0+0x{n}" for name in (VLLM_RUNNING, VLLM_WAITING, VLLM_CACHE, guardrail("errors"))},
     BUDGET: "5+0x{n}",
+    SPOOL_MOST: "1000000000+0x{n}",
     SCORE_AGE: "NaN+0x{n}",
     TICKED: "0+{step}x{n}",
 }
@@ -106,7 +109,7 @@ WELL: Series = {
     SHARE: "0.05+0x{n}",
     gain("low"): "-0.02+0x{n}",
     gain("high"): "0.1+0x{n}",
-    f"{_O}_worse_gain{{{OPS}}}": "0+0x{n}",
+    WORSE: "0+0x{n}",
     kl("low"): "2+0x{n}",
     kl("estimate"): "2.5+0x{n}",
     SCORE_AGE: "20+0x{n}",
@@ -149,6 +152,7 @@ CASES = (
         {requests("model-v2", "engine_error"): "0+1x{n}"},
         {requests("model-v2", "ok"): "0+1x{n}", requests("model-v2", "failed"): "0+1x{n}"},
     ),
+    Case("AdapterNotLoaded", {FALLBACKS: "_x85 2+1x5"}, {FALLBACKS: "_x88 1+1x1"}),
     Case("AdapterNotLoaded", {FALLBACKS: "_x85 5+0x5"}, {FALLBACKS: "_x85 1+0x5"}),
     Case("AdapterNotLoaded", {FALLBACKS: "5+0x85 10+1x5"}, {FALLBACKS: "5+0x{n}"}),
     Case(
@@ -200,6 +204,15 @@ CASES = (
         {gain("high"): "-0.01+0x{n}"},
         {gain("high"): "-0.01+0x{n}", SHARE: "0+0x{n}"},
     ),
+    Case(  # it need be no worse by more than 2 points; who stands by knows of no rule yet
+        "CanaryWorse",
+        {gain("high"): "-0.03+0x{n}", WORSE: "-0.02+0x{n}"},
+        {
+            gain("high"): "-0.01+0x{n}",
+            WORSE: "-0.02+0x{n}",
+            f"{_O}_worse_gain{{{_STAND_BY}}}": "0+0x{n}",
+        },
+    ),
     Case(
         "CanaryErrors",
         {guardrail("errors"): "1+0x{n}"},
@@ -216,6 +229,7 @@ CASES = (
         {SCORE_AGE: "1900+0x{n}"},
         {SCORE_AGE: "1900+0x{n}", SHARE: "0+0x{n}"},
     ),
+    Case("CanaryStuck", {}, {SHARE: "0+0x400 0.05+0x200"}, _DAYS, 5),
     Case("CanaryStuck", {}, {SHARE: "0.05+0x200 0.25+0x200 0.5+0x200"}, _DAYS, 5),
     Case("AutomationPaused", {PAUSED: "1+0x{n}"}, {PAUSED: "1+0x280 0+0x320"}, _DAYS, 5),
     Case("TicksFailing", {TICKED: "0+60x80 4800+0x10"}, {TICKED: "0+60x87 5220+0x3"}),

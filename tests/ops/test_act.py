@@ -95,9 +95,11 @@ def test_an_engine_that_takes_a_key_is_shown_one(engine: tuple[str, type[Engine]
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
-        (404, b'{"error": "no such model"}', CannotLoad),
+        (404, b'{"error": {"message": "no such model"}}', CannotLoad),
         (200, b'{"model": "model"}', CannotLoad),
         (503, b"starting", ConnectionError),
+        (404, b'{"detail": "Not Found"}', ConnectionError),  # a wrong path
+        (404, b"<html>", ConnectionError),
         (401, b'{"error": "Unauthorized"}', ConnectionError),
         (429, b"slow down", ConnectionError),
         (200, b"<html>", ConnectionError),

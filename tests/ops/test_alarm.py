@@ -8,7 +8,7 @@ from feedback.events import BASE
 from ops import history
 from ops.alarm import Alert, heed
 from ops.by_hand import NothingToDo, current, pause, resume, roll_back
-from ops.trial import fate
+from ops.trial import Fates
 from serving.split import Split
 from tests.ops.made import Place
 from tests.ops.moved import begin, promote
@@ -37,7 +37,8 @@ def test_the_canary_is_withdrawn_and_automation_goes_on(place: Place) -> None:
     assert (split.stable, split.canary, split.pinned) == (BASE, None, False)
     assert (split.by, split.reason) == ("alertmanager", "CanaryErrors: 5% more errors")
     manifest = load(place.adapters, "m-v1")
-    assert fate(manifest, history.splits(place.log), history.moves(place.log)) == "withdrawn"
+    fates = Fates(history.splits(place.log), history.moves(place.log))
+    assert fates.of(manifest) == "withdrawn"
 
 
 def test_an_alert_that_is_told_again_changes_nothing(place: Place) -> None:

@@ -14,6 +14,7 @@ from ops import api
 from ops.by_hand import current
 from tests.ops.made import Place
 from tests.ops.moved import begin, promote
+from tests.ops.said import weights
 
 KEY = {"authorization": "Bearer s3cret"}
 FIRING: dict[str, Any] = {
@@ -100,6 +101,16 @@ def test_what_a_rater_said_counts_no_more(place: Place, ask: Ask) -> None:
     answer = ask("POST", "/v1/rollback", json=body, headers=KEY)
     assert answer.json()["quarantined"] == {"user of c1": 1}
     place.join()
+
+
+def test_who_asks_again_after_a_failure_still_quarantines(place: Place, ask: Ask) -> None:
+    begin(place, "m-v1")
+    place.serve("m-v1", 2, up=1)
+    ask("POST", "/v1/rollback", headers=KEY)
+    answer = ask("POST", "/v1/rollback", headers=KEY, json={"quarantine": ["user of c1"]})
+    assert (answer.status_code, "rolled back already" in answer.json()["error"]) == (409, True)
+    place.join()
+    assert weights(place) == {"c1": 0.0}
 
 
 def test_a_roll_back_is_done_whoever_is_to_be_quarantined(place: Place, ask: Ask) -> None:

@@ -90,7 +90,7 @@ def test_rollback_pause_resume_and_history(place: Place) -> None:
     change_split(place.log, split, "better", "ops", stable="m-v1")
     assert "stable base, paused" in run(place, "rollback", "--reason", "it was rude").output
     result = run(place, "rollback")
-    assert (result.exit_code, "nothing is before it" in result.output) == (1, True)
+    assert (result.exit_code, "rolled back already, at revision 3" in result.output) == (1, True)
     result = run(place, "rollback", "--to", "m-v7")
     assert (
         result.exit_code,
@@ -103,6 +103,8 @@ def test_rollback_pause_resume_and_history(place: Place) -> None:
     assert "paused" not in run(place, "resume").output.splitlines()[0]
     result = run(place, "resume")
     assert (result.exit_code, "not paused" in result.output) == (1, True)
+    result = run(place, "rollback")
+    assert (result.exit_code, "nothing is before it" in result.output) == (1, True)
     assert "stable m-v1, paused" in run(place, "rollback", "--to", "m-v1").output
     shown = run(place, "history").output
     assert "it was rude" in shown

@@ -130,6 +130,16 @@ def test_a_decision_that_no_worker_settles_is_told_to_be_on_the_log(place: Place
     assert "Older verdicts than feedback_window_days and a day stay" in result.output
 
 
+def test_all_that_one_has_said_is_voided(place: Place) -> None:
+    five_by_ann(place)
+    result = run(place, "quarantine", "void", "ann", "--wait", "0")
+    assert "not voided yet: 5 verdicts" in result.output
+    result = run(place, "quarantine", "void", "pam")
+    assert (result.exit_code, "nothing that 'pam' said" in result.output) == (1, True)
+    place.join()
+    assert set(weights(place).values()) == {0.0}
+
+
 def test_a_decision_on_nobody_is_refused_in_one_line(place: Place) -> None:
     five_by_ann(place)
     for words, complaint in (

@@ -1,5 +1,6 @@
 """The controller on a real log and real folders: every tick starts from what is there."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,14 +8,14 @@ import pytest
 from feedback.events import BASE
 from ops import history
 from ops.act import CannotLoad, change_split
-from ops.by_hand import pause, resume, roll_back
+from ops.by_hand import NothingToDo, pause, resume, roll_back
 from ops.controller import Controller, Parts
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Withdraw
 from ops.guardrails import Limits
 from ops.metrics import Metrics
 from ops.observe import Observer
 from ops.refusal import USUAL, compiled
-from ops.trial import fate
+from ops.trial import Fates
 from serving.split import Split
 from tests.ops.made import FAILED, Place
 from trainer.adapters import load
@@ -34,7 +35,8 @@ class Desk:
 
     def __init__(self, place: Place) -> None:
         self.place, self.warmed, self.refuses = place, list[str](), False
-        self.leads, self.rules = True, RULES
+        self.leads: Callable[[], bool] = lambda: True
+        self.rules = RULES
 
     def tick(self) -> Decision:
         return self.controller().tick()
@@ -45,7 +47,7 @@ class Desk:
             adapters=self.place.adapters,
             observer=Observer(self.place.log, self.place.examples, compiled(USUAL)),
             warm=self._warm,
-            leads=lambda: self.leads,
+            leads=self.leads,
             metrics=Metrics(),
         )
         return Controller(parts, self.rules)
@@ -63,8 +65,8 @@ class Desk:
         return [(move.action, move.adapter) for move in history.moves(self.place.log)]
 
     def fate(self, name: str) -> str:
-        manifest = load(self.place.adapters, name)
-        return fate(manifest, history.splits(self.place.log), history.moves(self.place.log))
+        past = history.Past(self.place.log)
+        return Fates(past.splits(), past.moves()).of(load(self.place.adapters, name))
 
 
 @pytest.fixture
@@ -150,12 +152,32 @@ def test_an_adapter_whose_parent_does_not_serve_gets_no_traffic(desk: Desk, plac
 
 def test_who_does_not_lead_writes_nothing(place: Place) -> None:
     desk = Desk(place)
-    desk.leads = False
+    desk.leads = lambda: False
     place.publish("m-v1")
     assert desk.tick() == Hold("another controller leads")
     assert not history.splits(place.log)
     assert not desk.warmed
     assert not any(place.log.end("decisions").values())
+
+
+@pytest.mark.parametrize("held", [(True, False), (True, True, False)])
+def test_who_slept_through_its_lease_moves_nothing(place: Place, held: tuple[bool, ...]) -> None:
+    """While it looked, or while an engine loaded the adapter."""
+    desk = Desk(place)
+    desk.tick()
+    desk.leads = iter(held).__next__
+    place.publish("m-v1")
+    desk.tick()
+    assert desk.split.revision == 1
+    assert desk.actions() == []
+
+
+def test_an_adapter_that_an_engine_refused_too_late_is_refused_by_nobody(place: Place) -> None:
+    desk = Desk(place)
+    desk.refuses, desk.leads = True, iter((True, True, False)).__next__
+    place.publish("m-v1")
+    desk.tick()
+    assert desk.actions() == []
 
 
 def test_each_tick_that_saw_something_new_is_on_the_log_with_its_numbers(
@@ -209,6 +231,31 @@ def test_an_adapter_that_the_engine_refuses_gets_no_traffic(desk: Desk, place: P
     assert desk.warmed == ["m-v1"]  # once, then never again
     assert desk.split.canary is None
     assert desk.actions() == [("refused", "m-v1")]
+
+
+def test_a_roll_back_that_is_asked_twice_undoes_one_move(desk: Desk, place: Place) -> None:
+    promote(desk, "m-v1")
+    place.publish("m-v2", parent="m-v1")
+    assert isinstance(desk.tick(), Start)
+    roll_back(place.log, place.adapters, "ann")
+    with pytest.raises(NothingToDo, match="rolled back already, at revision"):
+        roll_back(place.log, place.adapters, "ann")
+    assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
+    roll_back(place.log, place.adapters, "ann", to=BASE)  # who means it says so
+    assert desk.split.stable == BASE
+
+
+def test_a_roll_back_past_stable_takes_the_canary_along_and_tells_of_both(
+    desk: Desk, place: Place
+) -> None:
+    promote(desk, "m-v1")
+    place.publish("m-v2", parent="m-v1")
+    assert isinstance(desk.tick(), Start)
+    roll_back(place.log, place.adapters, "ann", to=BASE)
+    assert desk.actions()[-2:] == [("rolled_back", "m-v1"), ("rolled_back", "m-v2")]
+    desk.tick()
+    assert desk.actions()[-2:] == [("rolled_back", "m-v1"), ("rolled_back", "m-v2")]
+    assert (desk.fate("m-v1"), desk.fate("m-v2")) == ("rolled back", "withdrawn")
 
 
 def test_an_adapter_whose_files_were_changed_gets_no_traffic(desk: Desk, place: Place) -> None:

@@ -82,6 +82,14 @@ def test_rule(
     assert re.search(reason, decision.reason)
 
 
+def test_who_cannot_gain_by_what_was_heard_is_futile_though_a_kind_was_never_heard() -> None:
+    usual = replace(RULES, evidence=Rules.evidence)
+    equal = seen((50000, 100000), (50200, 100000))
+    assert isinstance(decide(usual, trial(LAST_STEP), equal), Withdraw)
+    unheard = seen((0, 0), (0, 0))
+    assert isinstance(decide(usual, trial(LAST_STEP), unheard), Hold)
+
+
 def test_the_steps_go_from_share_to_share() -> None:
     rules = replace(RULES, steps_percent=(1.0, 5.0, 25.0))
     shares = []

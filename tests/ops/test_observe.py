@@ -34,7 +34,8 @@ def trial(place: Place) -> Iterator[Rollout]:
 
 
 def observer(place: Place) -> Observer:
-    return Observer(place.log, place.examples, compiled(USUAL))
+    outcomes = ("outcome:resolved", "outcome:stars")
+    return Observer(place.log, place.examples, compiled(USUAL), outcomes)
 
 
 def look(place: Place, trial: Rollout) -> Observation:
@@ -116,12 +117,14 @@ def test_thumbs_are_counted_by_user_and_a_changed_one_once(place: Place, trial: 
 def test_outcomes_are_counted_by_name(place: Place, trial: Rollout) -> None:
     put(place, served("c1"), served("c2", BASE))
     put(place, outcome("resolved", 1.0, of="c1"), outcome("stars", 4.5, of="c1"))
+    put(place, outcome("nobody-asked", 1.0, of="c1"))
     put(place, outcome("resolved", 0.0, of="c2"))
     seen = look(place, trial)
     (pair,) = seen.outcomes("resolved")
     assert (pair.canary.total, pair.stable.total) == (1.0, 0.0)
     assert seen.outcomes("stars") == []  # of one arm alone
     assert seen.canary.outcomes["stars"][2].total == 4.5
+    assert seen.canary.outcomes.keys() == {"resolved", "stars"}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +187,7 @@ def test_only_what_came_since_the_trial_began_is_read(place: Place) -> None:
 
 def test_what_prometheus_says_is_passed_on(place: Place, trial: Rollout) -> None:
     told = [Queried("p99", 1.0, 2.0)]
-    one = Observer(place.log, place.examples, compiled(USUAL), lambda _: told)
+    one = Observer(place.log, place.examples, compiled(USUAL), queried=lambda _: told)
     assert one.look(trial).queried == told
 
 

@@ -7,7 +7,7 @@ import pytest
 from feedback.events import encode
 from feedback.window import Window
 from ops.by_hand import NothingToDo
-from ops.quarantine import Decided, decide, held, is_settled
+from ops.quarantine import Decided, decide, held, is_settled, void
 from tests.feedback.made import retraction, ruling, thumb, worker
 from tests.ops.made import Place
 from tests.ops.said import NOON, at, five_by_ann, patrol, say, weights
@@ -51,6 +51,18 @@ def test_a_dropped_verdict_waits_for_nobody_any_more(place: Place) -> None:
     assert [(one.waits, one.by, one.weight) for one in held(place.examples)] == [
         (False, "eve", 0.0)
     ] * 2
+
+
+def test_what_the_guard_saw_nothing_in_is_voided_too(place: Place) -> None:
+    five_by_ann(place)
+    found = void(place.log, place.examples, ["ann", "pam"], by="eve", reason="a campaign")
+    assert found == {"ann": 5, "pam": 0}
+    place.join()
+    assert weights(place) == dict.fromkeys(("c1", "c2", "c3", "c4", "c5"), 0.0)
+    assert void(place.log, place.examples, ["ann"], by="eve", reason="again") == {"ann": 0}
+    rule(place, "ann", 1.0)
+    place.join()
+    assert set(weights(place).values()) == {1.0}
 
 
 def test_a_completion_s_id_names_only_what_was_said_of_it(place: Place) -> None:

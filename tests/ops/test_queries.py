@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlparse
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -99,6 +100,21 @@ def test_where_nobody_answers_nothing_is_known(trial: Rollout) -> None:
     (found,) = Prometheus("http://127.0.0.1:9", [QUERY]).ask(trial)
     assert found.value is None
     assert "Connect" in found.why
+
+
+def test_where_it_is_away_that_is_waited_for_once(
+    trial: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[object]()
+
+    def late(*_: object, **more: object) -> None:
+        asked.append(more)
+        raise httpx.ReadTimeout("timed out")
+
+    monkeypatch.setattr(httpx, "get", late)
+    found = Prometheus("http://127.0.0.1:9", [QUERY] * 8).ask(trial)
+    assert [one.why for one in found] == ["ReadTimeout('timed out')"] * 8
+    assert len(asked) == 1
 
 
 def test_a_query_without_a_bound_is_refused() -> None:

@@ -1,6 +1,6 @@
 """Whole trials by the rules as they are, simulated: what becomes of canaries, and how soon."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from statistics import median
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ops.decide import Decision, Hold, Promote, Rules, Step, Trial, Withdraw, decide
+from ops.guardrails import GUARDRAILS
 from ops.seen import Arm, Newcomers, Observation
 from ops.served import Served
 from ops.tally import Tally
@@ -20,6 +21,7 @@ RULES = Rules(min_seconds=0.0, deadline_seconds=float("inf"), min_gain=0.0)
 RULES = replace(RULES, limits=replace(RULES.limits, kl_stable=None, kl_base=None))
 RATED = 0.2  # of the completions
 TICK = 10  # completions of the canary between two looks
+FAILS, REFUSES = 0.02, 0.03  # of the answers of either arm
 CANARY, STABLE = 0, 1
 
 
@@ -32,7 +34,7 @@ class Users:
     share_percent: float = RULES.steps_percent[0]
     revision: int = 1
     served: Counter[int] = field(default_factory=Counter)
-    in_step: Counter[int] = field(default_factory=Counter)
+    in_step: dict[int, Served] = field(default_factory=lambda: defaultdict(Served))
     thumbs: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     came: dict[int, tuple[float, int, int]] = field(default_factory=dict)
 
@@ -41,7 +43,7 @@ class Users:
         canary = int(self.random.binomial(every, self.share_percent / 100))
         for side, count in ((CANARY, canary), (STABLE, every - canary)):
             self.served[side] += count
-            self.in_step[side] += count
+            self._answer(self.in_step[side], count)
             rated = int(self.random.binomial(count, RATED))
             ups = int(self.random.binomial(rated, self.liked[side]))
             up, total = self.thumbs.get((side, self.revision), (0, 0))
@@ -49,6 +51,17 @@ class Users:
         share = self.share_percent / 100
         _, mine, others = self.came.get(self.revision, (share, 0, 0))
         self.came[self.revision] = (share, mine + canary, others + every - canary)
+
+    def _answer(self, served: Served, count: int) -> None:
+        """As long, as late and as faulty whoever answers."""
+        failed = int(self.random.binomial(count, FAILS))
+        served.completions += count
+        served.errors += failed
+        served.refusals += int(self.random.binomial(count - failed, REFUSES))
+        for seconds in self.random.lognormal(0.0, 0.6, count - failed):
+            served.waits.add(seconds)
+        for tokens in self.random.lognormal(4.0, 0.8, count - failed):
+            served.lengths.add(int(tokens))
 
     def step(self, share_percent: float) -> None:
         self.share_percent, self.revision = share_percent, self.revision + 1
@@ -60,7 +73,7 @@ class Users:
 
     def _arm(self, side: int) -> Arm:
         mine = {at: Tally.rate(*said) for (of, at), said in self.thumbs.items() if of == side}
-        return Arm(self.served[side], Served(self.in_step[side]), mine)
+        return Arm(self.served[side], self.in_step[side], mine)
 
 
 def trial_of(liked: tuple[float, float], seed: int, most: int) -> tuple[Decision, int]:
@@ -102,4 +115,5 @@ def test_an_equal_canary_is_neither_withdrawn_as_worse_nor_promoted_above_alpha(
     found = Counter(type(one).__name__ for one in ended)
     print(found, Counter(one.reason.partition(":")[0] for one in ended))
     assert found["Withdraw"] <= 17  # 5% of 200 is 10; 2.3 errors of it
+    assert sum(one.reason.startswith(GUARDRAILS) for one in ended) <= 5  # 0.5% each
     assert found["Promote"] <= 17
