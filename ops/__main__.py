@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 
 from feedback.begin import no_arguments, settings_told
 from feedback.log import Log, LogAway, open_log
-from ops.act import SplitContended, warm
+from ops.act import SplitContended, warm_all
 from ops.api import Place, build
 from ops.controller import Controller, Parts
 from ops.lease import Lease
@@ -41,6 +41,7 @@ def main() -> None:
 
 def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> None:
     lease = Lease(log, f"{socket.gethostname()}-{secrets.token_hex(4)}", settings.ops_lease_seconds)
+    key = settings.engine_key.get_secret_value() if settings.engine_key else None
     observer = Observer(
         log,
         settings.examples_folder,
@@ -52,7 +53,7 @@ def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event)
         log=log,
         adapters=settings.adapters_folder,
         observer=observer,
-        warm=lambda adapter: _warm_all(settings, adapter),
+        warm=lambda adapter: warm_all(settings.engine_url, adapter, key),
         leads=lease.leads,
         metrics=metrics,
     )
@@ -90,12 +91,6 @@ def _queried(settings: Settings) -> Asked:
     if not settings.ops_prometheus_url:
         return lambda _: ()
     return Prometheus(str(settings.ops_prometheus_url), settings.ops_queries).ask
-
-
-def _warm_all(settings: Settings, adapter: str) -> None:
-    key = settings.engine_key.get_secret_value() if settings.engine_key else None
-    for url in settings.engine_url:
-        warm(url, adapter, key)
 
 
 def _tick(controller: Controller, metrics: Metrics) -> None:

@@ -1,5 +1,6 @@
 """What ops does to the world: write the split, and warm an adapter on an engine."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,6 +76,12 @@ def reached(log: Log) -> Watermark:
     """How far the log goes."""
     topics = (COMPLETIONS.name, VERDICTS.name, SCORES.name)
     return {f"{topic}/{place}": end for topic in topics for place, end in log.end(topic).items()}
+
+
+def warm_all(engines: Sequence[str], adapter: str, key: str | None = None) -> None:
+    """Every one: a user may be given to any."""
+    for url in engines:
+        warm(url, adapter, key)
 
 
 def warm(engine_url: str, adapter: str, key: str | None = None) -> None:

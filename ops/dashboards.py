@@ -91,6 +91,7 @@ ROLLOUT = Dashboard(
             {
                 "thumbwheel:kl:nats": "to {{to}}, {{bound}}",
                 "thumbwheel:kl_budget:nats": "budget to {{to}}",
+                "thumbwheel:stable_kl:nats": "stable to base, {{bound}}",
             },
             "short",
             "In nats an answer.",

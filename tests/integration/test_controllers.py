@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 
@@ -13,6 +13,7 @@ import pytest
 from feedback.events import BASE
 from feedback.log import read_all
 from ops import history
+from ops.demo.brokers import brokers
 from serving.split import Split, decode_split
 from tests.free import free_ports
 from tests.integration.processes import Room, tail
@@ -24,11 +25,16 @@ pytestmark = pytest.mark.integration
 LEASE_SECONDS = 1.0
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    place = Place(tmp_path)
-    yield place
-    place.log.close()
+@pytest.fixture(params=["sqlite", "kafka"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with ExitStack() as stack:
+        url = None
+        if request.param == "kafka":
+            (broker,) = stack.enter_context(brokers(tmp_path / "kafka"))
+            url = f"kafka://{broker.address}?partitions=1"
+        place = Place(tmp_path, url)
+        stack.callback(place.log.close)
+        yield place
 
 
 @contextmanager
@@ -36,6 +42,7 @@ def controllers(place: Place, engine: str, count: int = 2) -> Iterator[list[Room
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("THUMBWHEEL_")}
     env = inherited | {
         "THUMBWHEEL_HOME": str(place.home),
+        "THUMBWHEEL_LOG": place.log_url,
         "THUMBWHEEL_ENGINE_URL": engine,
         "THUMBWHEEL_OPS_TICK_SECONDS": "0.05",
         "THUMBWHEEL_OPS_LEASE_SECONDS": str(LEASE_SECONDS),

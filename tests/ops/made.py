@@ -16,9 +16,10 @@ FAILED = (GateResult(name="kl", passed=False, reason="4.1 of 3.0"),)
 class Place:
     """What `thumbwheel up` keeps in its home, without the processes."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, log_url: str | None = None) -> None:
         self.home, self.adapters, self.examples = home, home / "adapters", home / "examples"
-        self.log: Log = open_log(f"sqlite:///{home}/log.db")
+        self.log_url = log_url or f"sqlite:///{home}/log.db"
+        self.log: Log = open_log(self.log_url)
         self._served = 0
 
     def publish(

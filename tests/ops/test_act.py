@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from feedback.events import encode
 from ops import history
-from ops.act import CannotLoad, SplitContended, change_split, first_split, warm
+from ops.act import CannotLoad, SplitContended, change_split, first_split, warm, warm_all
 from serving.split import SPLIT_KEY
 from tests.ops.made import Place
 
@@ -70,8 +71,8 @@ class Engine(BaseHTTPRequestHandler):
         return
 
 
-@pytest.fixture
-def engine() -> Iterator[tuple[str, type[Engine]]]:
+@contextmanager
+def running() -> Iterator[tuple[str, type[Engine]]]:
     handler = type("Told", (Engine,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=[0.005])
@@ -80,6 +81,12 @@ def engine() -> Iterator[tuple[str, type[Engine]]]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def engine() -> Iterator[tuple[str, type[Engine]]]:
+    with running() as one:
+        yield one
 
 
 def test_an_engine_that_answers_with_the_adapter_is_warm(engine: tuple[str, type[Engine]]) -> None:
@@ -111,6 +118,15 @@ def test_an_engine_that_does_not_is_said_to(
     engine[1].status, engine[1].body = status, body
     with pytest.raises(error):
         warm(engine[0], "m-v1")
+
+
+def test_each_engine_must_have_answered(engine: tuple[str, type[Engine]]) -> None:
+    with running() as (second, handler):
+        warm_all([engine[0], second], "m-v1", "secret")
+        assert (engine[1].shown, handler.shown) == ("Bearer secret", "Bearer secret")
+        handler.status, handler.body = 404, b'{"error": {"message": "no such model"}}'
+        with pytest.raises(CannotLoad, match="no such model"):
+            warm_all([engine[0], second], "m-v1")
 
 
 def test_an_engine_that_is_away_is_no_fault_of_the_adapter() -> None:
