@@ -1,10 +1,13 @@
 """How a process of the loop begins: with settings that hold, or not at all. Door."""
 
 import argparse
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -78,7 +81,7 @@ def settings_told() -> Iterator[None]:
     except ValidationError as error:
         _end(_complaint(error), error)
     except ValueError as error:
-        _end(str(error), error)
+        _end(_told(error), error)
     except LogAway as error:  # a file that cannot be opened
         print(f"the log cannot be opened: {error}", file=sys.stderr)
         raise SystemExit(1) from error
@@ -87,7 +90,7 @@ def settings_told() -> Iterator[None]:
 def _complaint(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     field = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "missing":
+    if first["type"] == "missing" and len(first["loc"]) == 1:
         return f"{field}: not set; expected THUMBWHEEL_{field.upper()} in the environment"
     if field in _SECRETS:  # what was got is for no log
         said = first["msg"].replace("items after validation", "characters")
@@ -95,6 +98,26 @@ def _complaint(error: ValidationError) -> str:
     if field in _SAY_IT_ALL:
         return f"{field}: {first['msg'].removeprefix('Value error, ')}"
     return first_complaint(error)
+
+
+def _told(error: ValueError) -> str:
+    cause = error.__cause__
+    if not isinstance(cause, JSONDecodeError):
+        return str(error)
+    field = str(error).partition('"')[2].partition('"')[0]  # as pydantic-settings tells it
+    got = "" if field in _SECRETS else f" (got {cause.doc[:80]!r})"
+    return f"{field}: expected JSON: {cause}{got}"
+
+
+def known_only(settings: Collection[str], room: str) -> None:
+    """A setting of this room that there is not was mistyped, or is of another version."""
+    start = f"THUMBWHEEL_{room.upper()}_"
+    asked = {name for name in os.environ if name.startswith(start)}
+    known = {f"THUMBWHEEL_{name.upper()}" for name in settings}
+    for name in sorted(asked - known):
+        close = get_close_matches(name, known, 1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"{name} is no setting{meant}")
 
 
 def _end(complaint: str, error: ValueError) -> None:

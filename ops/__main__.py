@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from feedback.begin import no_arguments, settings_told
+from feedback.begin import known_only, no_arguments, settings_told
 from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended, warm_all
 from ops.api import Place, build
@@ -29,6 +29,7 @@ def main() -> None:
     for loud in ("httpx", "kafka"):
         logging.getLogger(loud).setLevel(logging.WARNING)
     with settings_told():
+        known_only(Settings.model_fields, "ops")
         settings = Settings()
         opened = open_log(settings.log_url)
     stop, metrics = threading.Event(), Metrics()
@@ -47,11 +48,13 @@ def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event)
         settings.examples_folder,
         compiled(settings.ops_refusals or USUAL),
         outcomes=[one.of for one in settings.ops_evidence],
+        slow_ratio=settings.ops_max_latency_ratio,
         queried=_queried(settings),
     )
     parts = Parts(
         log=log,
         adapters=settings.adapters_folder,
+        name=settings.name,
         observer=observer,
         warm=lambda adapter: warm_all(settings.engine_url, adapter, key),
         leads=lease.leads,

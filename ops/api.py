@@ -22,7 +22,7 @@ from feedback.events import first_complaint
 from feedback.log import Log, LogAway
 from ops import by_hand, quarantine
 from ops.act import SplitContended
-from ops.alarm import Notification, heed
+from ops.alarm import LABEL, Notification, heed
 from ops.by_hand import NothingToDo
 from ops.why import Unknown, state, story
 from serving.split import Split
@@ -137,7 +137,10 @@ class _Api:
     def heed(self, body: Notification) -> dict[str, Any]:
         """Each alert by itself: told again, it changes nothing, and that is no error."""
         told = list[str]()
-        for alert in (alert for alert in body.alerts if alert.asks):
+        for alert in body.alerts:
+            if not alert.asks:
+                told.append(f"left alone: {alert.status}, {LABEL} is {alert.labels.get(LABEL)}")
+                continue
             try:
                 place = self._place
                 split = heed(place.log, place.adapters, alert, place.alert_reach_seconds)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from feedback.begin import known_only
 from ops import by_hand, cli_feedback, tables
 from ops.kept import read_kept
 from ops.programs import Ports, Up
@@ -52,6 +53,7 @@ def up_(
     told = {"model": model, "name": name, "home": home, "serving_port": port, "trainer_plan": plan}
     given: dict[str, Any] = {key: value for key, value in told.items() if value is not None}
     with complained():
+        known_only(UpSettings.model_fields, "ops")
         settings = UpSettings(**given)
         options = _options(settings, tuple(engine_arg or ()), show_lines=not quiet)
         raise typer.Exit(asyncio.run(up(options)))
@@ -86,6 +88,7 @@ def train_(
             "expected either --once or --if-due; rounds without end: `thumbwheel up`"
         )
     with complained(OSError):
+        known_only(UpSettings.model_fields, "ops")
         settings = UpSettings(**given)
         exists(settings)
         train(settings, inherited_env(), if_due=if_due)
@@ -152,7 +155,8 @@ def rollback(
             voided = void(log, settings.examples_folder, quarantine or (), by=by, reason=why)
             for who, count in voided.items():
                 later = "count no more, as soon as the worker has read it"
-                show(f"  {count or 'no'} verdicts of {who} {later if count else 'counted'}")
+                none = f"  nothing counted that {who!r} said, or that was said of it"
+                show(f"  {count} verdicts of {who} {later}" if count else none)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from feedback.log import Log
-from ops import history, marks
+from ops import alarm, history, marks
 from ops.act import CannotLoad, change_split, first_split
 from ops.decide import Decision, Hold, Promote, Rules, Start, Step, Trial, Withdraw, decide
 from ops.diary import Diary
@@ -20,7 +20,7 @@ from ops.observe import Observer
 from ops.trial import done, rollout, trial, unrecorded
 from ops.weigh import findings
 from serving.split import Split
-from trainer.adapters import AdapterError, Shelf, verify
+from trainer.adapters import AdapterError, Shelf, series_of, verify
 
 BY = "ops"
 
@@ -31,6 +31,7 @@ class Parts:
 
     log: Log
     adapters: Path
+    name: str  # of the adapters' series
     observer: Observer
     warm: Callable[[str], None]  # every engine answers as this adapter, or it raises
     leads: Callable[[], bool]
@@ -43,6 +44,7 @@ class Controller:
         self._past = history.Past(parts.log, bad=history.PutAside(parts.log))
         self._shelf = Shelf(parts.adapters)
         self._diary = Diary(parts.log, BY)
+        self._recorded = 0  # splits whose moves are known to be in the history
         self._counted: int | None = None  # moves, in the metrics
 
     def tick(self) -> Decision:
@@ -50,11 +52,13 @@ class Controller:
             return self._stand_by()
         splits = self._past.splits() or [first_split(self._log)]
         moves = self._past.moves()
-        for one in unrecorded(splits, moves):
+        for one in unrecorded(splits[self._recorded :], moves):
             marks.follow(self._parts.adapters, splits, one.split)
             history.record(self._log, *one, one.split.reason)
+        self._recorded = len(splits) - 1
         self._count(moves)
-        now = trial(splits, moves, self._shelf.adapters(), datetime.now(UTC))
+        mine = [one for one in self._shelf.adapters() if series_of(one.name) == self._parts.name]
+        now = trial(splits, moves, mine, datetime.now(UTC))
         current = rollout(splits)
         seen = self._parts.observer.look(current) if current else None
         decision = decide(self._rules, now, seen)
@@ -75,7 +79,7 @@ class Controller:
     def _count(self, moves: list[Move]) -> None:
         """Whoever made them; those alone that came since this one leads."""
         for move in moves[len(moves) if self._counted is None else self._counted :]:
-            self._parts.metrics.moved(move.action, by_hand=move.by != BY)
+            self._parts.metrics.moved(move.action, by_hand=move.by not in (BY, alarm.BY))
         self._counted = len(moves)
 
     def _act(self, now: Trial, decision: Decision) -> None:
@@ -99,7 +103,7 @@ class Controller:
         if not self._parts.leads():  # an engine may take longer to answer than a lease lasts
             return
         if fault:
-            history.record(self._log, "refused", start.adapter, split, fault)
+            history.record(self._log, "refused", start.adapter, split, fault, BY)
             return
         self._move(
             split,

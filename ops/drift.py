@@ -82,6 +82,11 @@ class Scores:
         mine.add(score.served - score.under_stable, score)
         self._to_base[score.adapter].add(score.served - score.under_base, score)
 
+    def of(self, adapter: str, stable: str) -> tuple[int, datetime | None]:
+        """How many there are against this stable, and when the newest was."""
+        mine = self._to_stable.get((adapter, stable))
+        return (mine.n, mine.newest) if mine else (0, None)
+
     def drifts(self, adapter: str, stable: str) -> dict[str, Drift]:
         """Of the adapter's answers, against this stable alone; none of too few answers."""
         found: dict[To, _Sums | None] = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import Literal, NamedTuple, get_args
 
+from ops.drift import LEAST_ANSWERS
 from ops.evidence import Pair, gain
 from ops.ratio import mismatch
 from ops.seen import Observation
@@ -40,14 +41,17 @@ class Crossed(NamedTuple):
     told: str
 
 
-def crossed(limits: Limits, seen: Observation) -> Iterator[Crossed]:
+_Found = Iterator[Crossed]
+
+
+def crossed(limits: Limits, seen: Observation) -> _Found:
     """The most telling first."""
     canary, stable = seen.canary.step, seen.stable.step
     if canary.not_loaded >= limits.not_loaded:
         yield Crossed("not_loaded", f"no engine could load it for {canary.not_loaded} answers")
-    yield from _more("errors", canary, stable, limits.error_rate)
-    yield from _more("refusals", canary, stable, limits.refusal_rate)
-    yield from _slower(canary, stable, limits.latency_ratio)
+    yield from _more("errors", canary.error, stable.error, limits.error_rate)
+    yield from _more("refusals", canary.refusal, stable.refusal, limits.refusal_rate)
+    yield from _slower(canary, stable)
     yield from _other_length(canary, stable, limits.length_ratio)
     yield from _far(limits, seen)
     found = mismatch(seen.newcomers, _ALPHA)
@@ -70,47 +74,38 @@ def unknown(limits: Limits, seen: Observation) -> Iterator[str]:
             continue
         if to not in seen.drifts:
             yield (
-                f"too few live answers are scored to tell its KL to {to} "
+                f"{seen.scored} live answers are scored, {LEAST_ANSWERS} tell its KL to {to} "
                 f"(`python -m trainer.score` does; ops_max_kl_{to}=none goes without)"
             )
         elif seen.score_seconds is None or seen.score_seconds > limits.score_seconds:
             yield f"the newest score of its answers is {seen.score_seconds or 0:.0f} s old"
 
 
-def _more(of: Guardrail, canary: Served, stable: Served, most: float) -> Iterator[Crossed]:
+def _more(of: Guardrail, canary: Tally, stable: Tally, most: float) -> _Found:
     """Against stable's: while the engine itself is away, both arms fail alike."""
-    mine, others = (getattr(served, of) for served in (canary, stable))
-    pair = Pair(Tally.rate(mine, canary.completions), Tally.rate(others, stable.completions))
-    found = gain([pair], _ALPHA)
+    found = gain([Pair(canary, stable)], _ALPHA)
     if found.low > 0 and found.estimate > most:
-        told = f"{mine}/{canary.completions} against {others}/{stable.completions}"
+        told = f"{canary.total:g}/{canary.n} against {stable.total:g}/{stable.n}"
         yield Crossed(of, f"{100 * found.estimate:+.1f} points, {told}")
 
 
-def _slower(canary: Served, stable: Served, ratio: float) -> Iterator[Crossed]:
-    """Whether more than one in twenty takes longer than stable's p95 stretched so much."""
-    n, of = canary.waits.counts.total(), stable.waits.counts.total()
-    if not n or not of:
-        return
-    usual = stable.waits.percentile(_SLOW)
-    mine, others = (arm.waits.over(ratio * usual) for arm in (canary, stable))
-    found = gain([Pair(Tally.rate(mine, n), Tally.rate(others, of))], _ALPHA)
-    if found.low > 0 and mine / n > 1 - _SLOW:
-        p95 = canary.waits.percentile(_SLOW)
-        yield Crossed("latency", f"p95 {p95:.2f} s against {usual:.2f} s, {mine} of {n} slower")
+def _slower(canary: Served, stable: Served) -> _Found:
+    """Whether more than one in twenty is slow, and of stable's surely fewer."""
+    slow = canary.slow
+    found = gain([Pair(slow, stable.slow)], _ALPHA)
+    if found.low > 0 and slow.total > (1 - _SLOW) * slow.n:
+        p95, usual = (one.waits.percentile(_SLOW) for one in (canary, stable))
+        told = f"p95 {p95:.2f} s against {usual:.2f} s"
+        yield Crossed("latency", f"{told}, {slow.total:g} of {slow.n} slower")
 
 
-def _other_length(canary: Served, stable: Served, ratio: float) -> Iterator[Crossed]:
-    mine, others = canary.lengths, stable.lengths
-    if not mine.n or not others.n:
-        return
-    pair = Pair(*(Tally.alone(one.n, one.total, one.squares) for one in (mine, others)))
-    found = gain([pair], _ALPHA)
+def _other_length(canary: Served, stable: Served, ratio: float) -> _Found:
+    found = gain([Pair(canary.length, stable.length)], _ALPHA)
     if abs(found.estimate) > log(ratio) and (found.low > 0 or found.high < 0):
         yield Crossed("length", f"its answers have {exp(found.estimate):.2f} times the tokens")
 
 
-def _far(limits: Limits, seen: Observation) -> Iterator[Crossed]:
+def _far(limits: Limits, seen: Observation) -> _Found:
     for to, budget in _budgets(limits):
         drift = seen.drifts.get(to)
         if budget is not None and drift and drift.low > budget:

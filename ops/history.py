@@ -36,15 +36,17 @@ class PutAside:
             _log.error("%s at %s cannot be read: %s", topic, record.position, reason)
 
 
-def record(log: Log, action: Action, adapter: str, split: Split, reason: str) -> None:
-    """`split` is the one that came of it; whoever wrote that did this."""
+def record(
+    log: Log, action: Action, adapter: str, split: Split, reason: str, by: str | None = None
+) -> None:
+    """`split` is the one that came of it; whoever wrote that did this, unless it says `by`."""
     move = Move(
         at=datetime.now(UTC),
         action=action,
         adapter=adapter,
         split_revision=split.revision,
         reason=reason,
-        by=split.by,
+        by=by or split.by,
     )
     log.append(ROLLOUTS.name, adapter, encode(move))
 

@@ -5,9 +5,10 @@ Knows nothing of what it counts.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
+from itertools import chain
 from typing import NamedTuple
 
 _TABLES = """
@@ -20,6 +21,13 @@ CREATE TABLE raters (
   place INTEGER, rater INTEGER, n INTEGER, total REAL, squares REAL, PRIMARY KEY (place, rater)
 ) WITHOUT ROWID;
 """
+# So many rows at once: a statement costs more than a row.
+_MORE = """
+INSERT INTO raters VALUES {} ON CONFLICT DO UPDATE SET
+  n = n + excluded.n, total = total + excluded.total, squares = squares + excluded.squares
+RETURNING place, n, total, squares
+"""
+_ROW = "(?, ?, ?, ?, ?)"
 
 
 class Sums(NamedTuple):
@@ -70,25 +78,31 @@ class Ledger:
         """What changes as `word` takes the place of what this identity said before."""
         key = _key(*identity)
         before = self._db.execute("DELETE FROM words WHERE key = ? RETURNING *", (key,)).fetchall()
-        changes = [self._count(place, rater, value, -1) for _, place, rater, value in before]
+        changes = list[Change]()
+        for _, place, rater, value in before:
+            changes += self._count(rater, {place: value}, -1)
         if word:
             rater = _key(word.rater)
             said = (key, word.place, rater, word.value)
             self._db.execute("INSERT INTO words VALUES (?, ?, ?, ?)", said)
-            changes.append(self._count(word.place, rater, word.value, 1))
+            changes += self._count(rater, {word.place: word.value}, 1)
         return changes
+
+    def add(self, rater: str, values: Mapping[int, float]) -> list[Change]:
+        """One more of each place, which nothing will replace."""
+        return self._count(_key(rater), values, 1)
 
     def close(self) -> None:
         self._db.close()
 
-    def _count(self, place: int, rater: int, value: float, sign: int) -> Change:
-        asked = "SELECT n, total, squares FROM raters WHERE place = ? AND rater = ?"
-        found = self._db.execute(asked, (place, rater)).fetchone()
-        before = Sums(*found) if found else Sums()
-        after = before.plus(value, sign)
-        row = (place, rater, *after)
-        self._db.execute("INSERT OR REPLACE INTO raters VALUES (?, ?, ?, ?, ?)", row)
-        return Change(place, before, after)
+    def _count(self, rater: int, values: Mapping[int, float], sign: int) -> list[Change]:
+        more = [(place, rater, *Sums().plus(value, sign)) for place, value in values.items()]
+        asked = _MORE.format(", ".join([_ROW] * len(more)))
+        found = self._db.execute(asked, [*chain.from_iterable(more)]).fetchall()
+        return [
+            Change(place, Sums(*sums).plus(values[place], -sign), Sums(*sums))
+            for place, *sums in found
+        ]
 
 
 def _key(*what: str) -> int:

@@ -21,6 +21,7 @@ def numbers(seen: Observation | None, found: list[Finding]) -> dict[str, float]:
         told |= _interval(f"kl.{to}", drift.interval)
         told[f"kl.{to}.answers"] = float(drift.answers)
         told[f"kl.{to}.faithful"] = float(drift.faithful)  # of those: drawn as the model is
+    told["kl.scored"] = float(seen.scored)
     if seen.stable_drift:
         told |= _interval("stable.kl.base", seen.stable_drift.interval)
     told |= {f"query.{one.name}": one.value for one in seen.queried if one.value is not None}
@@ -34,13 +35,14 @@ def _of(arm: Arm) -> dict[str, float]:
         "thumbs": float(rated.n),
         "thumbs_up": rated.total,
         "step.completions": float(step.completions),
-        "step.errors": float(step.errors),
+        "step.errors": step.error.total,
         "step.not_loaded": float(step.not_loaded),
-        "step.refusals": float(step.refusals),
+        "step.refusals": step.refusal.total,
+        "step.slow": step.slow.total,
         "step.p95_seconds": step.waits.percentile(0.95),
     }
-    if step.lengths.n:
-        told["step.log_tokens"] = step.lengths.total / step.lengths.n
+    if step.length.n:
+        told["step.log_tokens"] = step.length.total / step.length.n
     return told
 
 

@@ -4,10 +4,11 @@ verdicts from the examples. Counts only what is new at each look; all it holds c
 
 import re
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +18,12 @@ from feedback.examples import Watermark
 from feedback.log import COMPLETIONS, SCORES, Log, read_on
 from ops import history
 from ops.drift import Scores
+from ops.guardrails import Limits
 from ops.history import readable
 from ops.ledger import Ledger, Word
 from ops.refusal import refuses
 from ops.seen import Arm, Newcomers, Observation, Queried, Side
-from ops.served import Served
+from ops.served import Measure, Served, length_of
 from ops.tally import Tally
 from ops.trial import Rollout
 
@@ -39,7 +41,7 @@ Asked = Callable[[Rollout], Sequence[Queried]]
 class Place(NamedTuple):
     """Where words are counted together."""
 
-    of: str  # thumb, a, b (where the canary was shown) or outcome:NAME
+    of: str  # thumb, a, b (where the canary was shown), outcome:NAME or a measure
     adapter: str
     revision: int
 
@@ -56,11 +58,17 @@ class _Seen:
     scores: Scores = field(default_factory=Scores)
     ledger: Ledger = field(default_factory=Ledger)
     completions: Counter[str] = field(default_factory=Counter)
-    served: dict[str, Served] = field(default_factory=dict)
+    served: dict[str, Served] = field(default_factory=lambda: defaultdict(Served))  # this step
     newcomers: Counter[tuple[int, str]] = field(default_factory=Counter)
     places: list[Place] = field(default_factory=list)
     numbers: dict[Place, int] = field(default_factory=dict)  # where each lies in `places`
     tallies: dict[Place, Tally] = field(default_factory=dict)
+
+    def number(self, place: Place) -> int:
+        if place not in self.numbers:
+            self.numbers[place] = len(self.places)
+            self.places.append(place)
+        return self.numbers[place]
 
 
 class Observer:
@@ -70,12 +78,15 @@ class Observer:
         folder: Path,
         refusals: re.Pattern[str],
         outcomes: Iterable[str] = (),
+        slow_ratio: float = Limits.latency_ratio,
         queried: Asked = lambda _: (),
     ) -> None:
-        """Of `outcomes` (`outcome:NAME`) alone: apps may send others, and of any number."""
+        """Of `outcomes` (`outcome:NAME`) alone: apps may send others, and of any number. What takes
+        `slow_ratio` times as long as stable's 95th percentile is slow.
+        """
         self._log, self._folder, self._refusals = log, folder, refusals
         self._slots = frozenset({"thumb", *outcomes})
-        self._queried = queried
+        self._slow_ratio, self._queried = slow_ratio, queried
         self._seen: _Seen | None = None
 
     def look(self, rollout: Rollout) -> Observation:
@@ -93,7 +104,7 @@ class Observer:
             raise
         stable = rollout.first.stable
         drifts = seen.scores.drifts(rollout.canary, stable)
-        newest = max((drift.newest for drift in drifts.values()), default=None)
+        scored, newest = seen.scores.of(rollout.canary, stable)
         return Observation(
             stable=_arm(seen, stable),
             canary=_arm(seen, rollout.canary),
@@ -101,6 +112,7 @@ class Observer:
             newcomers=_newcomers(seen),
             drifts=drifts,
             stable_drift=seen.scores.drifts(stable, stable).get("base"),
+            scored=scored,
             score_seconds=(datetime.now(UTC) - newest).total_seconds() if newest else None,
             queried=self._queried(rollout),
         )
@@ -113,7 +125,7 @@ class Observer:
             offsets, scores_read = _offsets(since, COMPLETIONS.name), _offsets(since, SCORES.name)
             self._seen = _Seen(rollout, self._slots, offsets, scores_read, since)
         if self._seen.rollout.step != rollout.step:
-            self._seen.served = {}
+            self._seen.served.clear()
         self._seen.rollout = rollout
         return self._seen
 
@@ -132,8 +144,32 @@ class Observer:
         if seen.ledger.is_new("user", one.user):
             seen.newcomers[revision, name] += 1
         if revision >= seen.rollout.step.revision:
-            served = seen.served.setdefault(name, Served())
-            _add(served, one, refused=refuses(one.answer, one.finish_reason, self._refusals))
+            self._measure(seen, one)
+
+    def _measure(self, seen: _Seen, one: Completion) -> None:
+        """By user: whose requests are all long, or all fail, is one user."""
+        served, step = seen.served[one.adapter], seen.rollout.step.revision
+        served.completions += 1
+        served.not_loaded += one.error is not None and one.error.startswith(NOT_LOADED)
+        measured = self._measured(seen, one)
+        places = {seen.number(Place(of, one.adapter, step)): of for of in measured}
+        values = zip(places, measured.values(), strict=True)
+        for change in seen.ledger.add(one.user, dict(values)):
+            served.tell(places[change.place], change.before, change.after)
+        if one.error is None:
+            served.waits.add(one.total_seconds)
+
+    def _measured(self, seen: _Seen, one: Completion) -> dict[Measure, float]:
+        if one.error is not None:
+            # A reader who hangs up is no fault of the adapter's.
+            return {"error": one.error != "client closed"}
+        refused = refuses(one.answer, one.finish_reason, self._refusals)
+        tokens = len(one.answer_ids) if one.answer_tokens is None else one.answer_tokens
+        found: dict[Measure, float] = {"error": 0, "refusal": refused, "length": length_of(tokens)}
+        usual = seen.served[seen.rollout.first.stable].waits.usual
+        if usual < inf:  # as far as it is known by now, for both arms alike
+            found["slow"] = one.total_seconds > self._slow_ratio * usual
+        return found
 
     def _count_words(self, seen: _Seen) -> None:
         for batch in examples.batches(self._folder, seen.watermark):
@@ -154,19 +190,6 @@ def _offsets(since: Watermark, topic: str) -> dict[int, int]:
     return {int(partition): at for (name, partition), at in places if name == topic}
 
 
-def _add(served: Served, one: Completion, *, refused: bool) -> None:
-    served.completions += 1
-    if one.error is not None:
-        # A reader who hangs up is no fault of the adapter's.
-        served.errors += one.error != "client closed"
-        served.not_loaded += one.error.startswith(NOT_LOADED)
-        return
-    served.refusals += refused
-    served.waits.add(one.total_seconds)
-    tokens = len(one.answer_ids) if one.answer_tokens is None else one.answer_tokens
-    served.lengths.add(tokens)
-
-
 def _hear(seen: _Seen, row: dict[str, Any]) -> None:
     """Count what a row says, in place of what the same user said there before."""
     word = None if row["retracted"] or row["weight"] <= 0 else _word(seen, row)
@@ -182,10 +205,7 @@ def _word(seen: _Seen, row: dict[str, Any]) -> Word | None:
     if found is None:
         return None
     place, value = found
-    if place not in seen.numbers:
-        seen.numbers[place] = len(seen.places)
-        seen.places.append(place)
-    return Word(seen.numbers[place], row["rater"], value)
+    return Word(seen.number(place), row["rater"], value)
 
 
 def _rated(seen: _Seen, row: dict[str, Any]) -> tuple[Place, float] | None:
@@ -219,7 +239,7 @@ def _arm(seen: _Seen, adapter: str) -> Arm:
             outcomes.setdefault(place.of, {})[place.revision] = tally
     return Arm(
         completions=seen.completions[adapter],
-        step=seen.served.get(adapter, Served()),
+        step=seen.served[adapter],
         thumbs=outcomes.pop("thumb", {}),
         outcomes={
             name.removeprefix(_OUTCOME): found

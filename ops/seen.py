@@ -55,6 +55,7 @@ class Observation:
     newcomers: Sequence[Newcomers] = ()
     drifts: Mapping[str, Drift] = field(default_factory=dict)  # of the canary, to stable and base
     stable_drift: Drift | None = None  # to base: what is usual
+    scored: int = 0  # of the canary's answers, against this stable
     score_seconds: float | None = None  # since the newest of the canary's scores
     queried: Sequence[Queried] = ()
 

@@ -40,9 +40,9 @@ def _evidence(value: object) -> object:
     of = value.removeprefix("-")
     name = of.removeprefix("outcome:")
     if of not in ("thumbs", "comparisons") and (name == of or not name):
-        raise ValueError(f"{value!r}; expected thumbs, comparisons or outcome:NAME")
+        raise ValueError("expected thumbs, comparisons, outcome:NAME or -outcome:NAME")
     if value != of and name == of:
-        raise ValueError(f"{value!r}; expected a minus before outcome:NAME only")
+        raise ValueError("expected a minus before outcome:NAME only")
     return Evidence(of, less_is_better=value != of)
 
 

@@ -13,6 +13,7 @@ from ops import history
 from ops.by_hand import current
 from ops.evidence import Thumbs, wilson
 from ops.forget import Known
+from ops.move import Look
 from ops.quarantine import Held
 from ops.trace import Stop
 from ops.trial import Fates
@@ -34,12 +35,17 @@ def thumbs_by_adapter(folder: Path) -> dict[str, Thumbs]:
 
 
 def split_line(log: Log) -> str:
+    """And what its canary waits for."""
     split = current(log)
     canary = f", canary {split.canary} at {split.share_percent:g}%" if split.canary else ""
     paused = ", paused" if split.pinned else ""
-    return (
-        f"revision {split.revision}: stable {split.stable}{canary}{paused}\n"
-        f"  {split.reason} ({split.by}, {split.at:%Y-%m-%d %H:%M:%S} UTC)"
+    looks = history.looks(log, split.canary, 1) if split.canary else []
+    return "\n  ".join(
+        [
+            f"revision {split.revision}: stable {split.stable}{canary}{paused}",
+            f"{split.reason} ({split.by}, {split.at:%Y-%m-%d %H:%M:%S} UTC)",
+            *map(look, looks),
+        ]
     )
 
 
@@ -60,11 +66,12 @@ def status(log: Log, examples_folder: Path, adapters: Path) -> Table:
 
 
 def moves(log: Log) -> Table:
-    table = Table("when (UTC)", "what", "adapter", "split", "by", "why")
+    stable = {split.revision: split.stable for split in history.splits(log)}
+    table = Table("when (UTC)", "what", "adapter", "split", "stable then", "by", "why")
     for move in history.moves(log):
-        when = f"{move.at:%Y-%m-%d %H:%M:%S}"
-        row = (when, move.action, move.adapter, str(move.split_revision), move.by, move.reason)
-        table.add_row(*row)
+        when, revision = f"{move.at:%Y-%m-%d %H:%M:%S}", move.split_revision
+        then = stable.get(revision, "")
+        table.add_row(when, move.action, move.adapter, str(revision), then, move.by, move.reason)
     return table
 
 
@@ -80,11 +87,18 @@ def explained(story: Story) -> Iterator[Table | str]:
         when = f"{move.at:%Y-%m-%d %H:%M:%S}"
         moved.add_row(when, move.action, str(move.split_revision), move.by, move.reason)
     yield moved
+    if story.looks:
+        yield look(story.looks[-1])
     if story.numbers:
         numbers = Table("number, as it was", Column("", justify="right"))
         for name, value in story.numbers.items():
             numbers.add_row(name, f"{value:.4g}")
         yield numbers
+
+
+def look(one: Look) -> str:
+    """What was decided last, and what is waited for."""
+    return f"{one.at:%Y-%m-%d %H:%M:%S} UTC: {one.decision}: {one.reason}"
 
 
 def methods(advice: Advice) -> Table:

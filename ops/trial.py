@@ -18,9 +18,10 @@ Fate = Literal[
     "succeeded",  # was stable until a better one came
     "rolled back",
     "withdrawn",
+    "refused",  # before its trial
     "stale",  # its parent is not stable any more
     "gates failed",
-    "blank",
+    "no gates",  # as a blank has none: it never goes on trial
 ]
 
 
@@ -115,8 +116,8 @@ class Fates:
 
     def __init__(self, splits: list[Split], moves: list[Move]) -> None:
         self._now = splits[-1]
-        self._over: dict[str, Fate] = {one.canary: "withdrawn" for one in splits if one.canary}
-        self._over |= {one.adapter: "withdrawn" for one in moves if one.action == "refused"}
+        self._over: dict[str, Fate] = {m.adapter: "refused" for m in moves if m.action == "refused"}
+        self._over |= {one.canary: "withdrawn" for one in splits if one.canary}
         for before, after in pairwise(splits):
             if before.stable != after.stable:
                 found = action(before, after)
@@ -133,7 +134,7 @@ class Fates:
 
 def _untried(manifest: Manifest, now: Split) -> Fate:
     if not manifest.gates:
-        return "blank"
+        return "no gates"
     if not manifest.passed:
         return "gates failed"
     return "waiting" if manifest.parent == now.stable else "stale"

@@ -68,7 +68,7 @@ FENCES = {
     "pyarrow": ("feedback/examples.py", "feedback/columns.py"),
     "prometheus_client": ("*/metrics.py",),
     "pydantic_settings": ("*/settings.py",),
-    "os.environ": ("*/settings.py",),
+    "os.environ": ("*/settings.py", "feedback/begin.py"),
     "os.environb": ("*/settings.py",),
     "os.getenv": ("*/settings.py",),
     "os.putenv": ("*/settings.py",),

@@ -29,6 +29,7 @@ from trainer.manifest import DRAFTS as DRAFTS
 from trainer.manifest import Estimate as Estimate
 from trainer.manifest import GateResult as GateResult
 from trainer.manifest import Manifest as Manifest
+from trainer.manifest import series_of as series_of
 from trainer.manifest import version_of as version_of
 from trainer.withdrawal import Withdrawal
 from trainer.withdrawal import mark_of as mark_of

@@ -64,5 +64,9 @@ class Manifest(_Frozen):
         return version_of(self.name)
 
 
+def series_of(name: str) -> str:
+    return name.rpartition("-v")[0]
+
+
 def version_of(name: str) -> int:
     return int(name.rpartition("-v")[2])

@@ -79,7 +79,7 @@ class Settings(ExportSettings):
     trainer_draws_beside_users: Annotated[int, Field(ge=0)] = 0
     trainer_draws_quiet_seconds: Annotated[float, Field(ge=0)] = 1.0  # after those
     # Of users, who may come while ours are under way and wait until they are broken off.
-    trainer_draws_met_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    trainer_draws_met_share: Annotated[float, Field(ge=0, le=1)] = 0.003
     trainer_draws_patience_seconds: Annotated[float, Field(gt=0)] = 1800.0  # without a token
     # Live answers, beside rounds, for how far they have drifted; 0: none.
     trainer_score_per_minute: Annotated[int, Field(ge=0)] = 30

@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--quiet", type=float, default=1.0, help="trainer_draws_quiet_seconds")
     parser.add_argument("--users", type=int, default=120, help="in each stretch")
+    parser.add_argument("--ways", nargs="+", default=[*_WAYS], help="beside nothing")
     asked = parser.parse_args()
     # Not at the top: they load torch, and the process that draws takes this file.
     from tests.integration.engine import running_engine
@@ -80,7 +81,7 @@ def warm(url: str) -> None:
 
 def compare(url: str, rate: float, asked: argparse.Namespace) -> None:
     rounds, users = asked.rounds, asked.users
-    found: dict[str, list[Seen]] = {way: [] for way in (NOTHING, *_WAYS)}
+    found: dict[str, list[Seen]] = {way: [] for way in (NOTHING, *asked.ways)}
     for seed in range(rounds):
         for way, seen in found.items():
             seen.append(stretch(url, way, rate, users, seed, asked.quiet))  # the same users

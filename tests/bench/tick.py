@@ -137,6 +137,7 @@ def ticking(place: Place) -> Controller:
     parts = Parts(
         log=place.log,
         adapters=place.adapters,
+        name="m",
         observer=Observer(place.log, place.examples, compiled(USUAL)),
         warm=lambda _: None,
         leads=lambda: True,

@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[2]
     [
         ("FEEDBACK_GUARD", '{"a_dayy": 1}', "feedback_guard.a_dayy: Unexpected keyword argument"),
         ("FEEDBACK_GUARD", '{"a_day": -1}', "feedback_guard.a_day: Input should be greater than"),
-        ("FEEDBACK_GUARD", "{a_day: 1}", 'error parsing value for field "feedback_guard"'),
+        ("FEEDBACK_GUARD", "{a_day: 1}", "feedback_guard: expected JSON: Expecting property name"),
+        ("FEEDBACK_GUARD", "{a_day: 1}", "(got '{a_day: 1}')"),
+        ("FEEDBACK_WORKRES", "2", "is no setting; did you mean THUMBWHEEL_FEEDBACK_WORKERS?"),
+        ("FEEDBACK_Q", "2", "settings: THUMBWHEEL_FEEDBACK_Q is no setting"),
         ("FEEDBACK_WORKERS", "0", "feedback_workers: Input should be greater than or equal to 1"),
         ("LOG", "mysql://x", "log url is 'mysql://x'; expected sqlite:///path/to/log.db"),
         ("LOG", "kafka://127.0.0.1:1?partition=3", "partition: Extra inputs are not permitted"),
@@ -35,6 +38,27 @@ def test_a_wrong_setting_ends_the_worker_in_one_line(
     assert done.returncode == BAD_SETTINGS
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "setting"),
+    [
+        (["-m", "ops"], "OPS_ALFA"),
+        (["-m", "serving"], "SERVING_PROT"),
+        (["-m", "trainer", "--once"], "TRAINER_PLAM"),
+        (["-m", "trainer.score"], "TRAINER_PLAM"),
+        (["-c", "from ops.cli import main; main()", "up"], "OPS_ALFA"),
+    ],
+)
+def test_a_mistyped_setting_ends_each_process(
+    words: list[str], setting: str, tmp_path: Path
+) -> None:
+    env = os.environ | {f"THUMBWHEEL_{setting}": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *words], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode
+    assert f"THUMBWHEEL_{setting} is no setting; did you mean" in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("room", ["feedback", "serving", "ops"])

@@ -12,7 +12,7 @@ import pytest
 
 from feedback.events import BASE
 from feedback.log import read_all
-from ops import history
+from ops import by_hand, history
 from ops.demo.brokers import brokers
 from serving.split import Split, decode_split
 from tests.free import free_ports
@@ -43,6 +43,7 @@ def controllers(place: Place, engine: str, count: int = 2) -> Iterator[list[Room
     env = inherited | {
         "THUMBWHEEL_HOME": str(place.home),
         "THUMBWHEEL_LOG": place.log_url,
+        "THUMBWHEEL_NAME": "m",
         "THUMBWHEEL_ENGINE_URL": engine,
         "THUMBWHEEL_OPS_TICK_SECONDS": "0.05",
         "THUMBWHEEL_OPS_LEASE_SECONDS": str(LEASE_SECONDS),
@@ -103,6 +104,24 @@ def test_one_leads_and_another_takes_over_where_it_is_killed_or_ends(place: Plac
         began = time.monotonic()
         wait_for(lambda: leads(first), first)
         print(f"led {time.monotonic() - began:.2f} s after the other ended in order")
+
+
+def test_a_file_that_nobody_can_read_ends_no_controller(place: Place) -> None:
+    """It judges nothing and says so, and goes on once the file is gone."""
+    engine = ScriptedEngine(known={"m-v1"})
+    with served(engine.app()) as url, controllers(place, url, count=1) as (room,):
+        wait_for(lambda: history.splits(place.log), room)
+        place.publish("m-v1")
+        wait_for(lambda: split(place).canary == "m-v1", room)
+        broken = place.examples / "0000-000000000009-000000000009.parquet"
+        broken.parent.mkdir(exist_ok=True)
+        broken.write_bytes(b"not Parquet")
+        wait_for(lambda: not leads(room), room)
+        assert "BadExamples" in tail(room)
+        by_hand.roll_back(place.log, place.adapters, "ann")
+        broken.unlink()
+        wait_for(lambda: leads(room), room)
+        assert room.process is not None and room.process.poll() is None
 
 
 def test_killed_at_any_moment_they_make_each_move_once(place: Place) -> None:

@@ -159,7 +159,9 @@ def test_an_alert_rolls_back_once(place: Place, ask: Ask) -> None:
 def test_alerts_that_ask_for_nothing_are_taken_and_left(place: Place, ask: Ask) -> None:
     begin(place, "m-v1")
     body = {"alerts": [{"status": "firing", "labels": {}, "startsAt": "2999-01-01T00:00:00Z"}]}
-    assert ask("POST", "/v1/alerts", json=body, headers=KEY).json() == {"alerts": []}
+    assert ask("POST", "/v1/alerts", json=body, headers=KEY).json() == {
+        "alerts": ["left alone: firing, thumbwheel_action is None"]
+    }
     assert current(place.log).canary == "m-v1"
 
 

@@ -45,6 +45,7 @@ class Desk:
         parts = Parts(
             log=self.place.log,
             adapters=self.place.adapters,
+            name="m",
             observer=Observer(self.place.log, self.place.examples, compiled(USUAL)),
             warm=self._warm,
             leads=self.leads,
@@ -141,7 +142,7 @@ def test_an_adapter_that_failed_its_gates_or_has_none_gets_no_traffic(
     place.publish("m-v0", gates=())
     place.publish("m-v1", gates=FAILED)
     assert isinstance(desk.tick(), Hold)
-    assert (desk.fate("m-v0"), desk.fate("m-v1")) == ("blank", "gates failed")
+    assert (desk.fate("m-v0"), desk.fate("m-v1")) == ("no gates", "gates failed")
 
 
 def test_an_adapter_whose_parent_does_not_serve_gets_no_traffic(desk: Desk, place: Place) -> None:
@@ -212,7 +213,13 @@ def test_a_canary_whose_drift_nobody_measures_gets_no_more_traffic(place: Place)
     place.serve("m-v1", desk.split.revision, up=9, down=1)
     decision = desk.tick()
     assert isinstance(decision, Hold)
-    assert "too few live answers are scored" in decision.reason
+    assert "0 live answers are scored, 20 tell its KL" in decision.reason
+
+
+def test_an_adapter_of_another_series_is_not_tried(desk: Desk, place: Place) -> None:
+    place.publish("other-v7")
+    assert isinstance(desk.tick(), Hold)
+    assert desk.split.canary is None
 
 
 def test_only_the_newest_waits(desk: Desk, place: Place) -> None:

@@ -40,9 +40,12 @@ def seen(
     errors: int = 0,
     stable_errors: int = 0,
 ) -> Observation:
+    served = Served(completions, error=Tally.rate(errors, completions))
     return Observation(
-        stable=Arm(100, Served(100, stable_errors), {1: Tally.rate(*stable)}),
-        canary=Arm(completions, Served(completions, errors), {1: Tally.rate(*canary)}),
+        stable=Arm(
+            100, Served(100, error=Tally.rate(stable_errors, 100)), {1: Tally.rate(*stable)}
+        ),
+        canary=Arm(completions, served, {1: Tally.rate(*canary)}),
     )
 
 

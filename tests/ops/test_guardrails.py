@@ -1,6 +1,5 @@
 """Each guardrail by itself, and what an equal canary meets."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,10 +10,14 @@ import pytest
 from ops.drift import Drift, To
 from ops.guardrails import Limits, crossed, unknown
 from ops.seen import Arm, Newcomers, Observation, Queried
-from ops.served import Lengths, Served, Waits
+from ops.served import Served, length_of
+from ops.tally import Tally
 
 ALONE = Limits(kl_stable=None, kl_base=None)
 NOW = datetime.now(UTC)
+
+
+ANSWERS = 300
 
 
 def served(
@@ -22,17 +25,24 @@ def served(
     errors: int = 0,
     not_loaded: int = 0,
     refusals: int = 0,
-    seconds: Sequence[float] = (0.5, 0.6, 0.7),
+    slow: int = 0,
     tokens: Sequence[int] = (90, 100, 110),
     times: int = 100,
 ) -> Served:
-    made = Served(len(seconds) * times, errors, not_loaded, refusals, Lengths(), Waits())
-    for _ in range(times):
-        for one in seconds:
-            made.waits.add(one)
-        for count in tokens:
-            made.lengths.add(count)
-    return made
+    """Each answer by a user of its own."""
+    return Served(
+        ANSWERS,
+        not_loaded,
+        error=Tally.rate(errors, ANSWERS),
+        refusal=Tally.rate(refusals, ANSWERS),
+        slow=Tally.rate(slow, ANSWERS),
+        length=Tally.of(values(length_of(one)) for one in [*tokens] * times),
+    )
+
+
+def values(*of: float) -> tuple[int, float, float]:
+    """Of one user."""
+    return len(of), sum(of), sum(one * one for one in of)
 
 
 def seen(canary: Served, stable: Served | None = None, **more: Any) -> Observation:
@@ -54,9 +64,9 @@ def drift(to: To, low: float, estimate: float) -> Drift:
         (seen(served(not_loaded=3, errors=3)), ["not_loaded"]),
         (seen(served(not_loaded=2, errors=2)), []),
         (seen(served(refusals=90), served(refusals=30)), ["refusals"]),
-        (seen(served(seconds=(0.5, 0.6, 1.4))), ["latency"]),
-        (seen(served(seconds=(0.7, 0.8, 0.9))), []),  # slower, not by half
-        (seen(served(seconds=(0.5, 0.6, 1.4)), served(seconds=(0.5, 0.6, 1.4))), []),
+        (seen(served(slow=100)), ["latency"]),
+        (seen(served(slow=12)), []),  # more than stable's, and few
+        (seen(served(slow=100), served(slow=100)), []),
         (seen(served(tokens=(290, 300, 310))), ["length"]),
         (seen(served(tokens=(30, 31, 32))), ["length"]),
         (seen(served(tokens=(150, 160, 170))), []),
@@ -85,7 +95,7 @@ def test_the_budget_is_passed_where_the_interval_lies_beyond(
 def test_too_few_scores_or_old_ones_and_a_silent_prometheus_are_not_known() -> None:
     limits = Limits(kl_stable=5.0, kl_base=None, score_seconds=60)
     assert [*unknown(limits, seen(served()))] == [
-        "too few live answers are scored to tell its KL to stable "
+        "0 live answers are scored, 20 tell its KL to stable "
         "(`python -m trainer.score` does; ops_max_kl_stable=none goes without)"
     ]
     known = seen(served(), drifts={"stable": drift("stable", 1.0, 2.0)}, score_seconds=59.0)
@@ -97,10 +107,20 @@ def test_too_few_scores_or_old_ones_and_a_silent_prometheus_are_not_known() -> N
     assert [*unknown(ALONE, silent)] == ["Prometheus does not say what p99 is: it says nothing"]
 
 
-def test_waits_are_counted_where_nothing_was_served() -> None:
-    nothing = Served(0, 0, 0, 0, Lengths(), Waits(Counter()))
-    assert not [*crossed(ALONE, seen(nothing))]
-    assert not [*crossed(ALONE, seen(served(), nothing))]
+def test_of_nothing_nothing_is_told() -> None:
+    assert not [*crossed(ALONE, seen(Served()))]
+    assert not [*crossed(ALONE, seen(served(), Served()))]
+
+
+def test_one_user_s_requests_are_one_user() -> None:
+    """They all fail, are refused, and are long; those of the others are as they were."""
+    mine = Tally.of([values(*[1.0] * 60), *[values(0.0)] * 240])
+    long = Tally.of([values(*[length_of(9000)] * 250), *[values(length_of(100))] * 50])
+    one = Served(ANSWERS, error=mine, refusal=mine, slow=mine, length=long)
+    assert not [*crossed(ALONE, seen(one))]
+    twelve = Tally.of([values(*[1.0] * 5)] * 12 + [values(0.0)] * 240)
+    many = replace(one, error=twelve)
+    assert [found.guardrail for found in crossed(ALONE, seen(many))] == ["errors"]
 
 
 def test_answers_that_are_all_of_one_length_are_not_longer() -> None:

@@ -1,5 +1,6 @@
 """What is counted of a trial, from a real log and the real worker's examples."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from ops.act import change_split, first_split
 from ops.by_hand import current
 from ops.decide import Start, Trial
 from ops.diary import Diary
+from ops.ledger import Ledger
 from ops.observe import Observer
 from ops.refusal import USUAL, compiled
 from ops.seen import Newcomers, Observation, Queried
@@ -72,13 +74,53 @@ def test_what_each_arm_served_and_how(place: Place, trial: Rollout) -> None:
     seen = look(place, trial)
     step = seen.canary.step
     assert (seen.canary.completions, seen.stable.completions) == (5, 1)
-    assert (step.completions, step.errors, step.not_loaded, step.refusals) == (5, 2, 1, 1)
-    assert (step.lengths.n, step.waits.counts.total()) == (2, 2)
+    assert (step.completions, step.error.n, step.error.total, step.not_loaded) == (5, 5, 2, 1)
+    assert (step.refusal.n, step.refusal.total) == (2, 1)
+    assert (step.length.n, step.waits.n) == (2, 2)
+
+
+def test_whose_requests_all_fail_is_one_user(place: Place, trial: Rollout) -> None:
+    put(place, *(served(f"c{at}", user="ann", error="broken") for at in range(5)))
+    error = look(place, trial).canary.step.error
+    assert (error.users, error.n, error.total, error.tt) == (1, 5, 5, 25)
+
+
+def test_slow_is_what_takes_longer_than_usual_as_it_was_known_then(
+    place: Place, trial: Rollout
+) -> None:
+    usual = [served(f"s{at}", BASE, total_seconds=1.0) for at in range(30)]
+    put(
+        place,
+        served("c1", total_seconds=9.0),  # nothing is usual yet
+        *usual,
+        served("c2", total_seconds=1.4),
+        served("c3", total_seconds=1.7),
+    )
+    seen = look(place, trial)
+    assert (seen.canary.step.slow.n, seen.canary.step.slow.total) == (2, 1)
+    assert (seen.stable.step.slow.n, seen.stable.step.slow.total) == (10, 0)
 
 
 def test_what_is_twice_on_the_log_counts_once(place: Place, trial: Rollout) -> None:
     put(place, served("c1"), served("c1"))
     assert look(place, trial).canary.completions == 1
+
+
+def test_what_a_full_disk_left_half_counted_is_counted_again(
+    place: Place, trial: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = observer(place)
+    put(place, served("c1"), served("c2"), thumb(True, of="c1"))
+    with monkeypatch.context() as full:
+        full.setattr(Ledger, "say", _no_room)
+        with pytest.raises(sqlite3.OperationalError):
+            one.look(trial)
+    seen = one.look(trial)
+    assert (seen.canary.completions, seen.canary.rated.n) == (2, 1)
+
+
+def _no_room(*_: object) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
 
 
 def test_users_are_counted_where_they_were_seen_first(place: Place, trial: Rollout) -> None:
@@ -149,14 +191,14 @@ def test_two_samples_of_one_adapter_say_nothing_of_it(place: Place, trial: Rollo
 def test_a_step_begins_anew_and_the_trial_goes_on(place: Place, trial: Rollout) -> None:
     one = observer(place)
     put(place, served("c1", error="broken"), thumb(True, of="c1"))
-    assert one.look(trial).canary.step.errors == 1
+    assert one.look(trial).canary.step.error.total == 1
     change_split(place.log, current(place.log), "so far", "ops", share_percent=50.0)
     put(place, served("c2", split_revision=3), thumb(True, of="c2"))
     stepped = rollout(history.splits(place.log))
     assert stepped
     for seen in (one.look(stepped), look(place, stepped)):
         assert (seen.canary.completions, seen.canary.rated.n) == (2, 2)
-        assert (seen.canary.step.completions, seen.canary.step.errors) == (1, 0)
+        assert (seen.canary.step.completions, seen.canary.step.error.total) == (1, 0)
         assert [one.share for one in seen.newcomers] == [0.1, 0.5]
 
 

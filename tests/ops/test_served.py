@@ -1,18 +1,21 @@
-from math import isnan
+from math import exp, inf, isnan
 
 import pytest
 
-from ops.served import Lengths, Waits
+from ops.served import Waits, length_of
+
+
+def waits_of(*seconds: float) -> Waits:
+    waits = Waits()
+    for one in seconds:
+        waits.add(one)
+    return waits
 
 
 def test_percentiles_are_told_to_five_parts_in_a_hundred() -> None:
-    waits = Waits()
-    for milliseconds in range(1, 1001):
-        waits.add(milliseconds / 1000)
+    waits = waits_of(*(milliseconds / 1000 for milliseconds in range(1, 1001)))
     assert waits.percentile(0.95) == pytest.approx(0.95, rel=0.05)
     assert waits.percentile(0.5) == pytest.approx(0.5, rel=0.05)
-    assert waits.over(0.9) == pytest.approx(100, abs=45)
-    assert waits.over(10.0) == 0
 
 
 def test_nothing_took_no_time_that_could_be_told() -> None:
@@ -20,16 +23,20 @@ def test_nothing_took_no_time_that_could_be_told() -> None:
 
 
 def test_what_took_no_time_at_all_took_the_shortest() -> None:
-    waits = Waits()
-    waits.add(0.0)
-    assert waits.percentile(0.95) == 0.001
+    assert waits_of(0.0).percentile(0.95) == 0.001
+
+
+def test_of_few_nothing_is_usual_and_of_many_it_follows() -> None:
+    waits = waits_of(*[1.0] * 19)
+    assert waits.usual == inf
+    waits.add(1.0)
+    assert waits.usual == pytest.approx(1.0, rel=0.05)
+    for _ in range(100):
+        waits.add(5.0)
+    assert waits.usual == pytest.approx(5.0, rel=0.05)
 
 
 def test_one_long_answer_is_not_a_longer_arm() -> None:
-    short, long = Lengths(), Lengths()
-    for tokens in (99, 99, 99, 99):
-        short.add(tokens)
-    for tokens in (99, 99, 99, 9999):
-        long.add(tokens)
-    assert (long.total - short.total) / 4 == pytest.approx(1.151, abs=0.001)  # log 100 / 4
-    assert short.squares == pytest.approx(short.total**2 / 4)
+    usual, long = [99] * 4, [99, 99, 99, 9999]
+    longer = (sum(map(length_of, long)) - sum(map(length_of, usual))) / 4
+    assert exp(longer) == pytest.approx(100**0.25)

@@ -49,9 +49,13 @@ def test_queries_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("EVIDENCE", "thumb", "'thumb'; expected thumbs, comparisons or outcome:NAME"),
-        ("EVIDENCE", "-thumbs", "'-thumbs'; expected a minus before outcome:NAME only"),
-        ("EVIDENCE", "outcome:", "expected thumbs, comparisons or outcome:NAME"),
+        (
+            "EVIDENCE",
+            "thumb",
+            "expected thumbs, comparisons, outcome:NAME or -outcome:NAME",
+        ),
+        ("EVIDENCE", "-thumbs", "expected a minus before outcome:NAME only"),
+        ("EVIDENCE", "outcome:", "expected thumbs, comparisons, outcome:NAME or -outcome:NAME"),
         ("EVIDENCE", "thumbs,thumbs", "expected one kind or several, each once"),
         ("GOAL", "worse", "'better' or 'no_worse'"),
         ("REFUSALS", "(", "is no regular expression"),

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import inf
 from statistics import median
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from ops.decide import Decision, Hold, Promote, Rules, Step, Trial, Withdraw, decide
 from ops.guardrails import GUARDRAILS
 from ops.seen import Arm, Newcomers, Observation
-from ops.served import Served
+from ops.served import Measure, Served
 from ops.tally import Tally
 from serving.split import Split
+from tests.ops.simulated import Floats
 
 pytestmark = pytest.mark.simulation
 
@@ -21,13 +23,14 @@ RULES = Rules(min_seconds=0.0, deadline_seconds=float("inf"), min_gain=0.0)
 RULES = replace(RULES, limits=replace(RULES.limits, kl_stable=None, kl_base=None))
 RATED = 0.2  # of the completions
 TICK = 10  # completions of the canary between two looks
-FAILS, REFUSES = 0.02, 0.03  # of the answers of either arm
+ANSWERS_EACH = 10  # of a user, in the mean
+FAILING = 0.02  # users, whose requests all fail
 CANARY, STABLE = 0, 1
 
 
 @dataclass
 class Users:
-    """Each asks once, and is on the side that the split says."""
+    """On the side that the split says."""
 
     liked: tuple[float, float]  # of the canary's answers, and of stable's
     random: np.random.Generator
@@ -43,7 +46,7 @@ class Users:
         canary = int(self.random.binomial(every, self.share_percent / 100))
         for side, count in ((CANARY, canary), (STABLE, every - canary)):
             self.served[side] += count
-            self._answer(self.in_step[side], count)
+            self._answer(side, count)
             rated = int(self.random.binomial(count, RATED))
             ups = int(self.random.binomial(rated, self.liked[side]))
             up, total = self.thumbs.get((side, self.revision), (0, 0))
@@ -52,16 +55,27 @@ class Users:
         _, mine, others = self.came.get(self.revision, (share, 0, 0))
         self.came[self.revision] = (share, mine + canary, others + every - canary)
 
-    def _answer(self, served: Served, count: int) -> None:
-        """As long, as late and as faulty whoever answers."""
-        failed = int(self.random.binomial(count, FAILS))
+    def _answer(self, side: int, count: int) -> None:
+        """By users who are of one mind with themselves, whoever answers them."""
+        served, usual = self.in_step[side], self.in_step[STABLE].waits.usual
         served.completions += count
-        served.errors += failed
-        served.refusals += int(self.random.binomial(count - failed, REFUSES))
-        for seconds in self.random.lognormal(0.0, 0.6, count - failed):
-            served.waits.add(seconds)
-        for tokens in self.random.lognormal(4.0, 0.8, count - failed):
-            served.lengths.add(int(tokens))
+        while count:
+            mine = min(int(self.random.geometric(1 / ANSWERS_EACH)), count)
+            count -= mine
+            fails = self.random.random() < FAILING
+            _tell(served, "error", np.full(mine, float(fails)))
+            if fails:
+                continue
+            refused = self.random.random(mine) < self.random.beta(0.3, 9.7)
+            _tell(served, "refusal", refused.astype(float))
+            tokens = self.random.lognormal(self.random.normal(4.0, 0.6), 0.5, mine)
+            _tell(served, "length", np.log(1 + tokens))
+            seconds = self.random.lognormal(self.random.normal(0.0, 0.4), 0.4, mine)
+            if usual < inf:
+                slow = seconds > RULES.limits.latency_ratio * usual
+                _tell(served, "slow", slow.astype(float))
+            for one in seconds:
+                served.waits.add(one)
 
     def step(self, share_percent: float) -> None:
         self.share_percent, self.revision = share_percent, self.revision + 1
@@ -74,6 +88,11 @@ class Users:
     def _arm(self, side: int) -> Arm:
         mine = {at: Tally.rate(*said) for (of, at), said in self.thumbs.items() if of == side}
         return Arm(self.served[side], self.in_step[side], mine)
+
+
+def _tell(served: Served, measure: Measure, values: Floats) -> None:
+    mine = (len(values), float(values.sum()), float(values @ values))
+    served.tell(measure, (0, 0.0, 0.0), mine)
 
 
 def trial_of(liked: tuple[float, float], seed: int, most: int) -> tuple[Decision, int]:
