@@ -7,6 +7,7 @@ Knows nothing of what it counts.
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from hashlib import blake2b
 from itertools import chain
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -16000;
+PRAGMA cache_size = -64000;
 CREATE TABLE seen (key INTEGER PRIMARY KEY);
 CREATE TABLE words (key INTEGER PRIMARY KEY, place INTEGER, rater INTEGER, value REAL);
 CREATE TABLE raters (
@@ -97,12 +98,16 @@ class Ledger:
 
     def _count(self, rater: int, values: Mapping[int, float], sign: int) -> list[Change]:
         more = [(place, rater, *Sums().plus(value, sign)) for place, value in values.items()]
-        asked = _MORE.format(", ".join([_ROW] * len(more)))
-        found = self._db.execute(asked, [*chain.from_iterable(more)]).fetchall()
+        found = self._db.execute(_more(len(more)), [*chain.from_iterable(more)]).fetchall()
         return [
             Change(place, Sums(*sums).plus(values[place], -sign), Sums(*sums))
             for place, *sums in found
         ]
+
+
+@cache
+def _more(rows: int) -> str:
+    return _MORE.format(", ".join([_ROW] * rows))
 
 
 def _key(*what: str) -> int:

@@ -37,8 +37,17 @@ class Tally(NamedTuple):
 
     def replaced(self, before: Sums, after: Sums) -> "Tally":
         """With `after` in place of what one user had given before."""
-        changed = zip(self, _one(*before), _one(*after), strict=True)
-        return Tally._make(mine - less + more for mine, less, more in changed)
+        n, total, squares = before
+        m, sums, squared = after
+        return Tally(
+            self.users + (m > 0) - (n > 0),
+            self.n + m - n,
+            self.total + sums - total,
+            self.nn + m * m - n * n,
+            self.nt + m * sums - n * total,
+            self.tt + sums * sums - total * total,
+            self.squares + squared - squares,
+        )
 
     # Not a longer tuple, as of other tuples: that is what the override breaks with.
     def __add__(self, other: tuple[float, ...]) -> "Tally":  # type: ignore[override]
