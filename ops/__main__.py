@@ -26,8 +26,8 @@ _log = logging.getLogger("ops")
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    for loud in ("httpx", "kafka"):
-        logging.getLogger(loud).setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it fails at is told by who asked
     with settings_told():
         known_only(Settings.model_fields, "ops")
         settings = Settings()

@@ -30,7 +30,6 @@ _WRONG: tuple[type[Exception], ...] = (
     NothingToDo,
     AdapterError,
     SplitContended,
-    LogAway,
     ValueError,
 )
 
@@ -58,6 +57,8 @@ def complained(*more: type[Exception]) -> Iterator[None]:
         yield
     except ValidationError as error:
         _end(first_complaint(error), error)
+    except LogAway as error:
+        _end(f"the log is away: {error}", error)
     except wrong as error:
         _end(str(error), error)
 
