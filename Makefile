@@ -29,7 +29,7 @@ check: .venv/test.installed
 
 # The quick tests first; last and one at a time those with a real engine.
 test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/sdk.installed \
-  .venv/prometheus.installed
+  .venv/prometheus.installed .venv/helm.installed
 	$(QUICK)
 	$(BIN)/python -m pytest tests -m "integration and not alone and not gpu" -n 2 --dist loadfile
 	$(BIN)/python -m pytest tests/integration -m alone --durations=30
@@ -68,6 +68,10 @@ clean:
 # What alerts and dashboards are tried on.
 .venv/prometheus.installed: tests/prometheus/install
 	tests/prometheus/install .venv/prometheus
+	touch $@
+
+.venv/helm.installed: tests/helm/install | .venv/test.installed
+	tests/helm/install .venv/helm
 	touch $@
 
 # OpenAI's JavaScript client, which a test drives.

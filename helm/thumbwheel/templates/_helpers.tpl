@@ -1,0 +1,151 @@
+{{- define "thumbwheel.fullname" -}}
+{{- if contains "thumbwheel" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-thumbwheel" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "thumbwheel.selector" -}}
+app.kubernetes.io/name: thumbwheel
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .room }}
+{{- end }}
+
+{{- define "thumbwheel.labels" -}}
+{{ include "thumbwheel.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "thumbwheel.metadata" -}}
+name: {{ include "thumbwheel.fullname" .root }}-{{ .room }}
+labels: {{- include "thumbwheel.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "thumbwheel.secretName" -}}
+{{ .Values.secret.name | default (printf "%s-keys" (include "thumbwheel.fullname" .)) }}
+{{- end }}
+
+{{- define "thumbwheel.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{- define "thumbwheel.modelPath" -}}
+{{ if .Values.model.volume }}/model{{ else }}{{ required "model.path is not set; expected a model's name, or model.volume with its folder" .Values.model.path }}{{ end }}
+{{- end }}
+
+{{/* Each engine by its own name: every one must have answered before users get a canary. */}}
+{{- define "thumbwheel.engines" -}}
+{{- $name := include "thumbwheel.fullname" . -}}
+{{- range $at, $_ := until (int .Values.engine.replicas) }}{{ if $at }},{{ end }}http://{{ $name }}-engine-{{ $at }}.{{ $name }}-engine:8000{{ end }}
+{{- end }}
+
+{{- define "thumbwheel.env" -}}
+{{- $own := dict
+  "NAME" .root.Values.name
+  "MODEL" (include "thumbwheel.modelPath" .root)
+  "LOG" (.root.Values.log | default "sqlite:////data/log.db")
+  "EXAMPLES" "/data/examples"
+  "ADAPTERS" "/data/adapters"
+  "ENGINE_CACHE" "/tmp/adapters"
+  "ENGINE_URL" (include "thumbwheel.engines" .root)
+  "SERVING_HOST" "0.0.0.0"
+  "SERVING_SPOOL" "/spool"
+  "SERVING_DRAIN_SECONDS" (.root.Values.gateway.drainSeconds | toString)
+  "FEEDBACK_WINDOW" "/data/window"
+  "FEEDBACK_WORKERS" (.root.Values.worker.replicas | toString)
+  "FEEDBACK_METRICS_HOST" "0.0.0.0"
+  "TRAINER_STATE" "/data/trainer"
+  "TRAINER_PLAN" "/etc/thumbwheel/plan.json"
+  "TRAINER_METRICS_HOST" "0.0.0.0"
+  "OPS_HOST" "0.0.0.0"
+  "OPS_METRICS_HOST" "0.0.0.0" }}
+{{- range $name, $value := .root.Values.settings }}
+{{- $_ := set $own (upper $name) (kindIs "string" $value | ternary $value ($value | toJson)) }}
+{{- end }}
+{{- range $name, $value := $own }}
+- {name: THUMBWHEEL_{{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+- {name: HOME, value: /tmp}
+- {name: PYTHONUNBUFFERED, value: "1"}
+{{- range $setting, $key := .keys }}
+{{- if $key }}
+- name: THUMBWHEEL_{{ $setting }}
+  valueFrom: {secretKeyRef: {name: {{ include "thumbwheel.secretName" $.root }}, key: {{ $key }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Of every pod: nobody may do more than it must. Links to Services would look like our settings. */}}
+{{- define "thumbwheel.pod" -}}
+enableServiceLinks: false
+automountServiceAccountToken: false
+serviceAccountName: {{ include "thumbwheel.fullname" .root }}-{{ .account | default .room }}
+{{- with .root.Values.images.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ .root.Values.podSecurity.user }}
+  runAsGroup: {{ .root.Values.podSecurity.group }}
+  fsGroup: {{ .root.Values.podSecurity.group }}
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "thumbwheel.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "thumbwheel.selector" . | nindent 8 }}
+{{- end }}
+
+{{- define "thumbwheel.locked" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "thumbwheel.where" -}}
+{{- with .nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "thumbwheel.mounts" -}}
+- {name: data, mountPath: /data}
+- {name: tmp, mountPath: /tmp}
+- {name: plan, mountPath: /etc/thumbwheel, readOnly: true}
+{{- if .model }}
+- {name: model, mountPath: /model, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "thumbwheel.volumes" -}}
+- name: data
+  persistentVolumeClaim:
+    claimName: {{ .root.Values.data.existingClaim | default (printf "%s-data" (include "thumbwheel.fullname" .root)) }}
+- name: tmp
+  emptyDir: {}
+- name: plan
+  configMap: {name: {{ include "thumbwheel.fullname" .root }}-plan}
+{{- if .model }}
+- name: model
+  {{- toYaml .root.Values.model.volume | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "thumbwheel.scraped" -}}
+{{- if not .root.Values.monitoring.operator }}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ .port | quote }}
+{{- end }}
+checksum/plan: {{ .root.Values.plan | toJson | sha256sum }}
+{{- end }}

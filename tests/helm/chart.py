@@ -1,0 +1,58 @@
+"""The chart, rendered by the real helm."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "thumbwheel"
+EXAMPLES = sorted((ROOT / "helm" / "examples").glob("*.yaml"))
+# What the alerts are, so that there is one of each, and helm says that it followed the link.
+_LINK = "found symbolic link in path"
+
+Manifest = dict[str, Any]
+
+
+def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("helm") or ROOT / ".venv" / "helm" / "helm"
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
+
+
+def complaints(done: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join(line for line in done.stderr.splitlines() if _LINK not in line)
+
+
+def rendered(*words: str | Path) -> list[Manifest]:
+    done = helm("template", "tw", CHART, *words)
+    assert (done.returncode, complaints(done)) == (0, "")
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+def of(manifests: list[Manifest], kind: str, room: str) -> Manifest:
+    (found,) = (
+        one
+        for one in manifests
+        if one["kind"] == kind and one["metadata"]["name"] == f"tw-thumbwheel-{room}"
+    )
+    return found
+
+
+def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """Each spec of pods, with the name of what makes them."""
+    for one in manifests:
+        spec = one.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if template:
+            yield one["metadata"]["name"], template["spec"]
+
+
+def env(container: Manifest) -> dict[str, str]:
+    """What is told, and of what lies in a Secret, where."""
+    return {
+        one["name"]: one.get("value") or one["valueFrom"]["secretKeyRef"]["key"]
+        for one in container["env"]
+    }
