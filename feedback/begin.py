@@ -20,6 +20,8 @@ from feedback.topics import LogAway
 # EX_CONFIG of sysexits.h: the same settings would fail again, so nobody need start it again.
 BAD_SETTINGS = 78
 _SECRETS = ("secret", "engine_key", "serving_token_keys", "trainer_judge_key", "ops_key")
+# What Kubernetes tells pods of a Service that is named as a room is.
+_SERVICE = re.compile(r"^(SERVICE_(HOST|PORT)|PORT_[0-9]+_(TCP|UDP))")
 _SAY_IT_ALL = ("engine_url", "serving_origins", "trainer_judge_url")
 
 
@@ -112,12 +114,12 @@ def _told(error: ValueError) -> str:
 def known_only(settings: Collection[str], room: str) -> None:
     """A setting of this room that there is not was mistyped, or is of another version."""
     start = f"THUMBWHEEL_{room.upper()}_"
-    asked = {name for name in os.environ if name.startswith(start)}
-    known = {f"THUMBWHEEL_{name.upper()}" for name in settings}
-    for name in sorted(asked - known):
-        close = get_close_matches(name, known, 1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"{name} is no setting{meant}")
+    known = {name.upper().removeprefix(f"{room.upper()}_") for name in settings}
+    asked = {name.removeprefix(start) for name in os.environ if name.startswith(start)}
+    for name in sorted(one for one in asked - known if not _SERVICE.search(one)):
+        close = get_close_matches(name, known, 1, 0.7)
+        meant = f"; did you mean {start}{close[0]}?" if close else ""
+        raise ValueError(f"{start}{name} is no setting{meant}")
 
 
 def _end(complaint: str, error: ValueError) -> None:

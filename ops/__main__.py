@@ -101,7 +101,7 @@ def _tick(controller: Controller, metrics: Metrics) -> None:
         with metrics.timed():
             controller.tick()
     except (LogAway, SplitContended, ConnectionError) as error:
-        metrics.failed()
+        metrics.failed(blind=isinstance(error, LogAway))
         _log.warning("nothing moves, the next tick tries again: %s", error)
     except Exception:  # the control API must go on, whatever is wrong with what is looked at
         metrics.failed()

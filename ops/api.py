@@ -19,11 +19,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from feedback.events import first_complaint
+from feedback.examples import BadExamples
 from feedback.log import Log, LogAway
 from ops import by_hand, quarantine
 from ops.act import SplitContended
 from ops.alarm import LABEL, Notification, heed
-from ops.by_hand import NothingToDo
+from ops.by_hand import NothingToDo, TakenBack
 from ops.why import Unknown, state, story
 from serving.split import Split
 from trainer.adapters import AdapterError
@@ -119,9 +120,18 @@ class _Api:
             split = by_hand.roll_back(
                 place.log, place.adapters, by, body.to, why, revision=body.revision
             )
-        finally:  # asked again, it may have nothing to roll back any more
-            dropped = quarantine.void(place.log, place.examples, body.quarantine, by=by, reason=why)
-        return _told(split) | {"quarantined": dropped}
+        except TakenBack as error:  # asked again, after it failed midway
+            told = f"; {self._void(body, by, why)}" if body.quarantine else ""
+            raise TakenBack(f"{error}{told}") from error
+        return _told(split) | self._void(body, by, why)
+
+    def _void(self, body: _RollBack, by: str, why: str) -> dict[str, Any]:
+        place = self._place
+        try:
+            found = quarantine.void(place.log, place.examples, body.quarantine, by=by, reason=why)
+        except BadExamples as error:  # the split has moved all the same
+            return {"quarantined": {}, "error": str(error)}
+        return {"quarantined": found}
 
     def promote(self, body: _Promote) -> dict[str, Any]:
         place = self._place

@@ -1,6 +1,7 @@
 """What a person may do to the split: roll back, promote, pause, resume."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,16 @@ from serving.split import Split
 from trainer.adapters import load, verify
 
 TRIES = 5
+_JUST_NOW = timedelta(minutes=10)
 ROLLED_BACK = "rolled back by hand"  # where nobody says why
 
 
 class NothingToDo(Exception):
     """The command asks for what is so already, or for what cannot be."""
+
+
+class TakenBack(NothingToDo):
+    """Somebody was quicker, or it was asked twice: what is meant was taken back just now."""
 
 
 # Of the split, what is to be otherwise.
@@ -47,19 +53,27 @@ def roll_back(
 
     def undone(split: Split) -> Fields:
         meant.append(split)
+        if to is None and revision != split.revision and _is_taken_back(log):
+            told = f"taken back already, at revision {split.revision} by {split.by}"
+            raise TakenBack(f"{told}: {split.reason}; to go further back, name the adapter")
         _is_meant(split, meant[0], to, revision)
-        if to is None and revision is None and _is_undone(log):
-            told = f"rolled back already, at revision {split.revision} by {split.by}"
-            raise NothingToDo(f"{told}: {split.reason}; to go further back, name the adapter")
         return way_back(split, adapters, to, pinned=True)
 
     return change(log, by, reason or ROLLED_BACK, undone, adapters=adapters)
 
 
-def _is_undone(log: Log) -> bool:
-    """The last that was done was a roll-back, by a person."""
-    latest = history.splits(log)[-2:]
-    return latest[-1].pinned and len(latest) == 2 and action(*latest) == "rolled_back"
+def _is_taken_back(log: Log) -> bool:
+    """By the last revision: nobody has let automation go on since, or had the time to see it."""
+    splits = history.splits(log)
+    if len(splits) < 2:
+        return False
+    before, after = splits[-2:]
+    if action(before, after) == "withdrawn":
+        return datetime.now(UTC) - after.at < _JUST_NOW
+    if action(before, after) != "rolled_back" or not after.pinned:
+        return False
+    known = [split.stable for split in splits]  # who goes to a newer one has undone an undoing
+    return known.index(after.stable) <= known.index(before.stable)
 
 
 def _is_meant(split: Split, first: Split, to: str | None, revision: int | None) -> None:

@@ -148,15 +148,19 @@ def rollback(
     """
     with opened(home) as (settings, log):
         by, why = operator(), reason or by_hand.ROLLED_BACK
+        taken_back = None
         try:
             by_hand.roll_back(log, settings.adapters_folder, by, to, why)
             show(tables.split_line(log))
-        finally:  # asked again, there may be nothing to roll back any more
-            voided = void(log, settings.examples_folder, quarantine or (), by=by, reason=why)
-            for who, count in voided.items():
-                later = "count no more, as soon as the worker has read it"
-                none = f"  nothing counted that {who!r} said, or that was said of it"
-                show(f"  {count} verdicts of {who} {later}" if count else none)
+        except by_hand.TakenBack as error:  # asked again, after it failed midway
+            taken_back = error
+        voided = void(log, settings.examples_folder, quarantine or (), by=by, reason=why)
+        for who, count in voided.items():
+            later = "count no more, as soon as the worker has read it"
+            none = f"  nothing counted that {who!r} said, or that was said of it"
+            show(f"  {count} verdicts of {who} {later}" if count else none)
+        if taken_back:
+            raise taken_back
 
 
 @app.command()

@@ -3,6 +3,7 @@
 It holds no state of its own: killed at any moment, the next tick goes on from what is on the log.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,9 +21,10 @@ from ops.observe import Observer
 from ops.trial import done, rollout, trial, unrecorded
 from ops.weigh import findings
 from serving.split import Split
-from trainer.adapters import AdapterError, Shelf, series_of, verify
+from trainer.adapters import AdapterError, Manifest, Shelf, series_of, verify
 
 BY = "ops"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Controller:
         self._past = history.Past(parts.log, bad=history.PutAside(parts.log))
         self._shelf = Shelf(parts.adapters)
         self._diary = Diary(parts.log, BY)
+        self._passed_over = set[str]()  # of another series
         self._recorded = 0  # splits whose moves are known to be in the history
         self._counted: int | None = None  # moves, in the metrics
 
@@ -57,8 +60,7 @@ class Controller:
             history.record(self._log, *one, one.split.reason)
         self._recorded = len(splits) - 1
         self._count(moves)
-        mine = [one for one in self._shelf.adapters() if series_of(one.name) == self._parts.name]
-        now = trial(splits, moves, mine, datetime.now(UTC))
+        now = trial(splits, moves, self._mine(), datetime.now(UTC))
         current = rollout(splits)
         seen = self._parts.observer.look(current) if current else None
         decision = decide(self._rules, now, seen)
@@ -67,9 +69,17 @@ class Controller:
         found = findings(self._rules.evidence, self._rules.alpha, seen) if seen else []
         told = numbers(seen, found)
         self._diary.write(now, decision, told)
-        self._act(now, decision)
         self._parts.metrics.ticked(now.split, decision, seen, found, self._rules)
+        self._act(now, decision)
         return decision
+
+    def _mine(self) -> list[Manifest]:
+        every = self._shelf.adapters()
+        mine = [one for one in every if series_of(one.name) == self._parts.name]
+        for other in {one.name for one in every if one not in mine} - self._passed_over:
+            _log.warning("%s is not tried: expected %s-vNUMBER", other, self._parts.name)
+            self._passed_over.add(other)
+        return mine
 
     def _stand_by(self) -> Hold:
         self._parts.metrics.stood_by()

@@ -1,5 +1,6 @@
 """What was decided at each tick, put on the log: what is as it was leaves nothing."""
 
+import re
 from datetime import UTC, datetime
 
 from feedback.events import encode
@@ -24,8 +25,8 @@ class Diary:
 
     def write(self, now: Trial, decision: Decision, told: dict[str, float]) -> None:
         adapter = decision.adapter if isinstance(decision, Start) else now.split.canary
-        # Not the reason: seconds that go by are in it.
-        this = (type(decision), adapter, now.split.revision, told)
+        why = re.sub(r"[\d.]+", "", decision.reason)  # without the seconds that go by
+        this = (type(decision), adapter, now.split.revision, told, why)
         if this == self._last:
             return
         look = Look(

@@ -112,9 +112,11 @@ class Metrics:
     def moved(self, action: str, *, by_hand: bool) -> None:
         self._moves.labels(action, "yes" if by_hand else "no").inc()
 
-    def failed(self) -> None:
+    def failed(self, *, blind: bool = False) -> None:
+        """`blind`: without the log, who leads may have lost its lease."""
         self._failures.inc()
-        self._leads.set(0)  # who cannot look around may have lost its lease
+        if blind:
+            self._leads.set(0)
 
     def serve(self, host: str, port: int) -> None:
         start_http_server(port, addr=host, registry=self._registry)

@@ -67,10 +67,11 @@ def decide(
     after = _reach(folder)  # before it is read: what settles later is looked at again
     about = _standing(folder, wanted)
     if not about:
+        told = f"nothing that {who!r} said, or that was said of it, is"
+        if everything:
+            raise NothingToDo(f"{told} known")
         raise NothingToDo(
-            f"nothing that {who!r} said, or that was said of it, "
-            f"is {'known' if everything else 'held'}; "
-            "expected a rater of `thumbwheel quarantine --all`, or a completion"
+            f"{told} held; expected a rater of `thumbwheel quarantine --all`, or a completion"
         )
     new = [one for one in about if one.waits or one.weight != weight]
     if not new:

@@ -13,7 +13,7 @@ from ops.seen import Queried
 from ops.trial import Rollout
 
 EVERY_SECONDS = 15.0  # it scrapes no more often
-_TIMEOUT_SECONDS = 2.0
+_TIMEOUT_SECONDS, _ALL_SECONDS = 2.0, 5.0  # of a query, and of all at once
 
 
 class Query(BaseModel):
@@ -56,6 +56,7 @@ class Prometheus:
     def __init__(self, url: str, queries: Sequence[Query]) -> None:
         self._url, self._queries = url.rstrip("/"), queries
         self._last: _Asked | None = None
+        self._first = 0  # that is asked next
 
     def ask(self, rollout: Rollout) -> list[Queried]:
         now, last = time.monotonic(), self._last
@@ -66,17 +67,26 @@ class Prometheus:
         return last.found
 
     def _all(self, rollout: Rollout) -> list[Queried]:
-        """Where it is away, that is waited for once: a tick has no time for more."""
-        found, away = list[Queried](), ""
-        for query in self._queries:
-            if not away:
-                try:
-                    found.append(self._found(query, rollout))
-                    continue
-                except httpx.HTTPError as error:
-                    away = repr(error)
-            found.append(Queried(query.name, None, query.most, away))
-        return found
+        """In turn, as far as a tick has time: those that had no turn come first the next time."""
+        found, left = dict[int, Queried](), time.monotonic() + _ALL_SECONDS
+        order = [(self._first + at) % len(self._queries) for at in range(len(self._queries))]
+        self._first, away = 0, ""
+        for at in order:
+            query = self._queries[at]
+            if away or time.monotonic() > left:
+                self._first = self._first or at
+                found[at] = Queried(query.name, None, query.most, away or "others took too long")
+                continue
+            try:
+                found[at] = self._found(query, rollout)
+            except httpx.HTTPError as error:
+                found[at] = Queried(query.name, None, query.most, repr(error))
+                away = (
+                    repr(error)
+                    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+                    else ""
+                )
+        return [found[at] for at in sorted(found)]
 
     def _found(self, query: Query, rollout: Rollout) -> Queried:
         """The largest, of several series."""

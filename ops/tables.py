@@ -44,7 +44,7 @@ def split_line(log: Log) -> str:
         [
             f"revision {split.revision}: stable {split.stable}{canary}{paused}",
             f"{split.reason} ({split.by}, {split.at:%Y-%m-%d %H:%M:%S} UTC)",
-            *map(look, looks),
+            *(look(one) for one in looks if one.split_revision == split.revision),
         ]
     )
 

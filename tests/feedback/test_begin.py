@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from feedback.begin import BAD_SETTINGS
+from feedback.begin import BAD_SETTINGS, known_only
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
         ("FEEDBACK_GUARD", "{a_day: 1}", "feedback_guard: expected JSON: Expecting property name"),
         ("FEEDBACK_GUARD", "{a_day: 1}", "(got '{a_day: 1}')"),
         ("FEEDBACK_WORKRES", "2", "is no setting; did you mean THUMBWHEEL_FEEDBACK_WORKERS?"),
-        ("FEEDBACK_Q", "2", "settings: THUMBWHEEL_FEEDBACK_Q is no setting"),
+        ("FEEDBACK_Q", "2", "settings: THUMBWHEEL_FEEDBACK_Q is no setting\n"),
         ("FEEDBACK_WORKERS", "0", "feedback_workers: Input should be greater than or equal to 1"),
         ("LOG", "mysql://x", "log url is 'mysql://x'; expected sqlite:///path/to/log.db"),
         ("LOG", "kafka://127.0.0.1:1?partition=3", "partition: Extra inputs are not permitted"),
@@ -59,6 +59,15 @@ def test_a_mistyped_setting_ends_each_process(
     )
     assert done.returncode
     assert f"THUMBWHEEL_{setting} is no setting; did you mean" in done.stderr + done.stdout
+
+
+def test_what_kubernetes_tells_of_services_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THUMBWHEEL_OPS_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("THUMBWHEEL_OPS_PORT_9104_TCP_ADDR", "10.0.0.1")
+    known_only(["ops_port"], "ops")
+    monkeypatch.setenv("THUMBWHEEL_OPS_LEASE", "1")
+    with pytest.raises(ValueError, match=r"OPS_LEASE is no setting$"):
+        known_only(["ops_port"], "ops")
 
 
 @pytest.mark.parametrize("room", ["feedback", "serving", "ops"])

@@ -1,6 +1,7 @@
 """Two real controllers on one log, killed again and again: the split moves as if there were one."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ import pytest
 
 from feedback.events import BASE
 from feedback.log import read_all
-from ops import by_hand, history
+from ops import history
 from ops.demo.brokers import brokers
 from serving.split import Split, decode_split
 from tests.free import free_ports
@@ -77,6 +78,12 @@ def leads(room: Room) -> bool:
     return "thumbwheel_ops_leads 1.0" in page
 
 
+def failed_ticks(room: Room) -> float:
+    page = httpx.get(room.answers, trust_env=False).text
+    (found,) = re.findall(r"^thumbwheel_ops_failed_ticks_total (\S+)$", page, re.M)
+    return float(found)
+
+
 def split(place: Place) -> Split:
     return history.splits(place.log)[-1]
 
@@ -116,11 +123,14 @@ def test_a_file_that_nobody_can_read_ends_no_controller(place: Place) -> None:
         broken = place.examples / "0000-000000000009-000000000009.parquet"
         broken.parent.mkdir(exist_ok=True)
         broken.write_bytes(b"not Parquet")
-        wait_for(lambda: not leads(room), room)
+        wait_for(lambda: failed_ticks(room) > 2, room)
         assert "BadExamples" in tail(room)
-        by_hand.roll_back(place.log, place.adapters, "ann")
+        assert leads(room)  # its alerts are heard
         broken.unlink()
-        wait_for(lambda: leads(room), room)
+        time.sleep(0.5)
+        before = failed_ticks(room)
+        time.sleep(0.5)
+        assert failed_ticks(room) == before
         assert room.process is not None and room.process.poll() is None
 
 

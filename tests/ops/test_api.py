@@ -108,9 +108,19 @@ def test_who_asks_again_after_a_failure_still_quarantines(place: Place, ask: Ask
     place.serve("m-v1", 2, up=1)
     ask("POST", "/v1/rollback", headers=KEY)
     answer = ask("POST", "/v1/rollback", headers=KEY, json={"quarantine": ["user of c1"]})
-    assert (answer.status_code, "rolled back already" in answer.json()["error"]) == (409, True)
+    assert (answer.status_code, "taken back already" in answer.json()["error"]) == (409, True)
+    assert "{'user of c1': 1}" in answer.json()["error"]
     place.join()
     assert weights(place) == {"c1": 0.0}
+
+
+def test_who_mistypes_where_to_go_quarantines_nobody(place: Place, ask: Ask) -> None:
+    begin(place, "m-v1")
+    place.serve("m-v1", 2, up=1)
+    body = {"to": "m-v7", "quarantine": ["user of c1"]}
+    assert ask("POST", "/v1/rollback", headers=KEY, json=body).status_code == 409
+    place.join()
+    assert weights(place) == {"c1": 1.0}
 
 
 def test_a_roll_back_is_done_whoever_is_to_be_quarantined(place: Place, ask: Ask) -> None:
@@ -128,7 +138,10 @@ def test_who_asks_twice_undoes_no_more_than_who_asks_once(place: Place, ask: Ask
     assert ask("POST", "/v1/rollback", json=body, headers=KEY).status_code == 200
     again = ask("POST", "/v1/rollback", json=body, headers=KEY)
     assert again.status_code == 409
-    assert "revision 5 is not in force; revision 6, by control API" in again.json()["error"]
+    assert (
+        "taken back already, at revision 6 by control API: rolled back by hand"
+        in again.json()["error"]
+    )
     assert current(place.log).stable == "m-v1"
 
 

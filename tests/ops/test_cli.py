@@ -90,7 +90,7 @@ def test_rollback_pause_resume_and_history(place: Place) -> None:
     change_split(place.log, split, "better", "ops", stable="m-v1")
     assert "stable base, paused" in run(place, "rollback", "--reason", "it was rude").output
     result = run(place, "rollback")
-    assert (result.exit_code, "rolled back already, at revision 3" in result.output) == (1, True)
+    assert (result.exit_code, "taken back already, at revision 3" in result.output) == (1, True)
     result = run(place, "rollback", "--to", "m-v7")
     assert (
         result.exit_code,

@@ -245,11 +245,25 @@ def test_a_roll_back_that_is_asked_twice_undoes_one_move(desk: Desk, place: Plac
     place.publish("m-v2", parent="m-v1")
     assert isinstance(desk.tick(), Start)
     roll_back(place.log, place.adapters, "ann")
-    with pytest.raises(NothingToDo, match="rolled back already, at revision"):
+    with pytest.raises(NothingToDo, match="taken back already, at revision"):
         roll_back(place.log, place.adapters, "ann")
     assert (desk.split.stable, desk.split.canary) == ("m-v1", None)
     roll_back(place.log, place.adapters, "ann", to=BASE)  # who means it says so
     assert desk.split.stable == BASE
+
+
+def test_who_rolls_back_what_automation_has_just_withdrawn_undoes_no_promotion(
+    desk: Desk, place: Place
+) -> None:
+    promote(desk, "m-v1")
+    place.publish("m-v2", parent="m-v1")
+    assert isinstance(desk.tick(), Start)
+    place.serve("m-v1", desk.split.revision, up=80, down=20)
+    place.serve("m-v2", desk.split.revision, up=1, down=18)
+    assert isinstance(desk.tick(), Withdraw)
+    with pytest.raises(NothingToDo, match="taken back already, at revision 6 by ops: worse"):
+        roll_back(place.log, place.adapters, "ann")
+    assert desk.split.stable == "m-v1"
 
 
 def test_a_roll_back_past_stable_takes_the_canary_along_and_tells_of_both(

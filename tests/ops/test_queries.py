@@ -4,13 +4,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
-from ops import history
+from ops import history, queries
 from ops.queries import Prometheus, Query
 from ops.seen import Queried
 from ops.trial import Rollout, rollout
@@ -109,12 +111,42 @@ def test_where_it_is_away_that_is_waited_for_once(
 
     def late(*_: object, **more: object) -> None:
         asked.append(more)
-        raise httpx.ReadTimeout("timed out")
+        raise httpx.ConnectTimeout("timed out")
 
     monkeypatch.setattr(httpx, "get", late)
     found = Prometheus("http://127.0.0.1:9", [QUERY] * 8).ask(trial)
-    assert [one.why for one in found] == ["ReadTimeout('timed out')"] * 8
+    assert [one.why for one in found] == ["ConnectTimeout('timed out')"] * 8
     assert len(asked) == 1
+
+
+def test_a_late_query_blinds_no_other_one(trial: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = httpx.get
+
+    def late(url: str, params: dict[str, str], **more: Any) -> httpx.Response:
+        if params["query"] == "heavy":
+            raise httpx.ReadTimeout("timed out")
+        return ask(url, params=params, **more)
+
+    monkeypatch.setattr(httpx, "get", late)
+    heavy = Query(name="heavy", promql="heavy", most=1.0)
+    with saying(200, vector("2.5")) as (url, _):
+        found = Prometheus(url, [heavy, QUERY]).ask(trial)
+    assert [(one.name, one.value) for one in found] == [("heavy", None), ("p99", 2.5)]
+
+
+def test_those_that_had_no_turn_come_first_the_next_time(
+    trial: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(queries, "_ALL_SECONDS", 0.15)
+    clock = iter(range(1000))
+    monkeypatch.setattr(queries, "time", SimpleNamespace(monotonic=lambda: 0.1 * next(clock)))
+    names = ("a", "b", "c")
+    with saying(200, vector("1")) as (url, asked):
+        one = Prometheus(url, [Query(name=name, promql=name, most=2.0) for name in names])
+        rounds = [[found.value for found in one.ask(trial)] for _ in range(3)]
+    assert asked == ["a", "b", "c"]
+    assert rounds == [[1.0, None, None], [None, 1.0, None], [None, None, 1.0]]
 
 
 def test_a_query_without_a_bound_is_refused() -> None:
