@@ -74,11 +74,13 @@ class Controller:
         return decision
 
     def _mine(self) -> list[Manifest]:
-        every = self._shelf.adapters()
-        mine = [one for one in every if series_of(one.name) == self._parts.name]
-        for other in {one.name for one in every if one not in mine} - self._passed_over:
-            _log.warning("%s is not tried: expected %s-vNUMBER", other, self._parts.name)
-            self._passed_over.add(other)
+        mine = list[Manifest]()
+        for one in self._shelf.adapters():
+            if series_of(one.name) == self._parts.name:
+                mine.append(one)
+            elif one.name not in self._passed_over:
+                _log.warning("%s is not tried: expected %s-vNUMBER", one.name, self._parts.name)
+                self._passed_over.add(one.name)
         return mine
 
     def _stand_by(self) -> Hold:
