@@ -117,7 +117,7 @@ def known_only(settings: Collection[str], room: str) -> None:
     known = {name.upper().removeprefix(f"{room.upper()}_") for name in settings}
     asked = {name.removeprefix(start) for name in os.environ if name.startswith(start)}
     for name in sorted(one for one in asked - known if not _SERVICE.search(one)):
-        close = get_close_matches(name, known, 1, 0.7)
+        close = get_close_matches(name, known, 1)
         meant = f"; did you mean {start}{close[0]}?" if close else ""
         raise ValueError(f"{start}{name} is no setting{meant}")
 
