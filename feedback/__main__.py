@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from contextlib import closing
 
-from feedback.begin import known_only, no_arguments, settings_told
+from feedback.begin import no_arguments, settings_told
 from feedback.crew import Crew
 from feedback.log import LogAway, open_log
 from feedback.metrics import Metrics
@@ -23,8 +23,7 @@ _log = logging.getLogger("feedback")
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("kafka").setLevel(logging.WARNING)
-    with settings_told():
-        known_only(Settings.model_fields, "feedback")
+    with settings_told("feedback", Settings.model_fields):
         settings = Settings()
         opened = open_log(settings.log)
     tune()

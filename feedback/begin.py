@@ -76,9 +76,10 @@ def no_arguments(program: str, told: str | None) -> None:
 
 
 @contextmanager
-def settings_told() -> Iterator[None]:
-    """What is wrong with a setting ends the process, in one line."""
+def settings_told(room: str, known: Collection[str]) -> Iterator[None]:
+    """What is wrong with a setting, or no setting of the room, ends the process, in one line."""
     try:
+        known_only(known, room)
         yield
     except ValidationError as error:
         _end(_complaint(error), error)

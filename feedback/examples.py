@@ -7,8 +7,7 @@ earlier row settled replaces it. A file of another schema is refused, with BadEx
 
 import json
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
@@ -22,10 +21,9 @@ import pyarrow.parquet as pq
 
 from feedback.columns import NUMBERS, as_column
 from feedback.disk import sync
+from feedback.file_names import Watermark as Watermark
+from feedback.file_names import end_of, name_of, reaches_beyond
 
-# How far in the log: `topic/partition` to the offset of the first record not yet taken in.
-Watermark = dict[str, int]
-_TOPICS = ("completions", "verdicts")
 # Columns with few values, for which Parquet keeps a dictionary. For the others, token ids above
 # all, it takes three times as long and more room.
 _REPEATED = ["app", "adapter", "parent", "parameters", "finish_reason", "slot", "winner", "ruling"]
@@ -116,7 +114,7 @@ class Dataset(NamedTuple):
 def append(folder: Path, start: Watermark, end: Watermark, rows: list[Example]) -> Path:
     """Write what one partition's log from `start` to `end` settled, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _file_name(end)
+    path = folder / name_of(end)
     values = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
     columns = [as_column(*column) for column in zip(values, SCHEMA.types, strict=True)]
     _write(path, pa.table(columns, SCHEMA), start)
@@ -170,11 +168,12 @@ def batches(
 
     Opens none of them.
     """
-    beyond, within = _beyond(after or {}), _beyond(until) if until is not None else None
+    is_new = reaches_beyond(after or {})
+    is_late = reaches_beyond(until) if until is not None else lambda _: False
     return [
-        Batch(_end(name), folder / name)
+        Batch(end_of(name), folder / name)
         for name in _names(folder, ".parquet")
-        if beyond(name) and not (within and within(name))
+        if is_new(name) and not is_late(name)
     ]
 
 
@@ -261,50 +260,10 @@ def _shown(column: tuple[object, ...]) -> str:
     return " ".join(map(str, column))
 
 
-def _beyond(mark: Watermark) -> Callable[[str], bool]:
-    """Whether a file of that name reaches beyond the mark: by its letters, as files may be many."""
-    ends = defaultdict[str, list[str]](lambda: [_offset(0)] * len(_TOPICS))
-    for place, offset in mark.items():
-        topic, _, partition = place.partition("/")
-        if topic in _TOPICS:
-            ends[_partition(partition)][_TOPICS.index(topic)] = _offset(offset)
-
-    def asked(name: str) -> bool:
-        partition, completions, verdicts = _parts(name)
-        mine = ends[partition]
-        return completions > mine[0] or verdicts > mine[1]
-
-    return asked
-
-
-def _file_name(end: Watermark) -> str:
-    """`PARTITION-COMPLETIONS-VERDICTS.parquet`, so that names sort as the log does."""
-    partition = next(iter(end)).partition("/")[2]
-    reach = "-".join(_offset(end[f"{topic}/{partition}"]) for topic in _TOPICS)
-    return f"{_partition(partition)}-{reach}.parquet"
-
-
-def _partition(number: str) -> str:
-    return f"{int(number):04d}"
-
-
-def _offset(number: int) -> str:
-    return f"{number:012d}"
-
-
 def _names(folder: Path, suffix: str) -> list[str]:
     # Of names a hundred thousand are listed in a moment; of paths they are not.
     names = os.listdir(folder) if folder.is_dir() else []
     return sorted(name for name in names if name.endswith(suffix))
-
-
-def _parts(name: str) -> list[str]:
-    return name.partition(".")[0].split("-")
-
-
-def _end(name: str) -> Watermark:
-    partition, *reach = map(int, _parts(name))
-    return {f"{topic}/{partition}": offset for topic, offset in zip(_TOPICS, reach, strict=True)}
 
 
 def digest(examples: Iterable[Example]) -> str:

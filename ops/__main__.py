@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from feedback.begin import known_only, no_arguments, settings_told
+from feedback.begin import no_arguments, settings_told
 from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended, warm_all
 from ops.api import Place, build
@@ -28,8 +28,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what it fails at is told by who asked
-    with settings_told():
-        known_only(Settings.model_fields, "ops")
+    with settings_told("ops", Settings.model_fields):
         settings = Settings()
         opened = open_log(settings.log_url)
     stop, metrics = threading.Event(), Metrics()

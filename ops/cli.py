@@ -98,7 +98,7 @@ def train_(
 def status(home: Home = None) -> None:
     """The split in force, and what is known of every adapter."""
     with opened(home) as (settings, log):
-        show(tables.split_line(log))
+        show(tables.in_force(log))
         show(tables.status(log, settings.examples_folder, settings.adapters_folder))
 
 
@@ -151,7 +151,7 @@ def rollback(
         taken_back = None
         try:
             by_hand.roll_back(log, settings.adapters_folder, by, to, why)
-            show(tables.split_line(log))
+            show(tables.in_force(log))
         except by_hand.TakenBack as error:  # asked again, after it failed midway
             taken_back = error
         voided = void(log, settings.examples_folder, quarantine or (), by=by, reason=why)
@@ -172,7 +172,7 @@ def promote(
     """Make the canary stable now, whatever its users said so far."""
     with opened(home) as (settings, log):
         by_hand.promote(log, settings.adapters_folder, operator(), canary, reason)
-        show(tables.split_line(log))
+        show(tables.in_force(log))
 
 
 @app.command()
@@ -188,7 +188,7 @@ def pause(reason: Reason = "", home: Home = None) -> None:
     """Leave the split as it is until told otherwise."""
     with opened(home) as (_, log):
         by_hand.pause(log, operator(), reason)
-        show(tables.split_line(log))
+        show(tables.in_force(log))
 
 
 @app.command()
@@ -196,7 +196,7 @@ def resume(reason: Reason = "", home: Home = None) -> None:
     """Let automation move the split again."""
     with opened(home) as (_, log):
         by_hand.resume(log, operator(), reason)
-        show(tables.split_line(log))
+        show(tables.in_force(log))
 
 
 @app.command()

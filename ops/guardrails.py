@@ -9,14 +9,13 @@ from ops.drift import LEAST_ANSWERS
 from ops.evidence import Pair, gain
 from ops.ratio import mismatch
 from ops.seen import Observation
-from ops.served import Served
+from ops.served import USUAL, Served
 from ops.tally import Tally
 
 Guardrail = Literal[
     "errors", "not_loaded", "refusals", "latency", "length", "kl", "sample_ratio", "query"
 ]
 GUARDRAILS: tuple[Guardrail, ...] = get_args(Guardrail)
-_SLOW = 0.95  # stable's percentile
 # How often one of them may be crossed by chance, in one step and on one side. They are looked at
 # beside the verdicts, so they have little of what those have.
 _ALPHA = 0.005
@@ -93,8 +92,8 @@ def _slower(canary: Served, stable: Served) -> _Found:
     """Whether more than one in twenty is slow, and of stable's surely fewer."""
     slow = canary.slow
     found = gain([Pair(slow, stable.slow)], _ALPHA)
-    if found.low > 0 and slow.total > (1 - _SLOW) * slow.n:
-        p95, usual = (one.waits.percentile(_SLOW) for one in (canary, stable))
+    if found.low > 0 and slow.total > (1 - USUAL) * slow.n:
+        p95, usual = (one.waits.percentile(USUAL) for one in (canary, stable))
         told = f"p95 {p95:.2f} s against {usual:.2f} s"
         yield Crossed("latency", f"{told}, {slow.total:g} of {slow.n} slower")
 

@@ -4,6 +4,7 @@ from math import isfinite
 
 from ops.evidence import Interval
 from ops.seen import Arm, Observation
+from ops.served import USUAL
 from ops.weigh import Finding
 
 
@@ -39,7 +40,7 @@ def _of(arm: Arm) -> dict[str, float]:
         "step.not_loaded": float(step.not_loaded),
         "step.refusals": step.refusal.total,
         "step.slow": step.slow.total,
-        "step.p95_seconds": step.waits.percentile(0.95),
+        "step.p95_seconds": step.waits.percentile(USUAL),
     }
     if step.length.n:
         told["step.log_tokens"] = step.length.total / step.length.n

@@ -56,7 +56,7 @@ class Prometheus:
     def __init__(self, url: str, queries: Sequence[Query]) -> None:
         self._url, self._queries = url.rstrip("/"), queries
         self._last: _Asked | None = None
-        self._first = 0  # that is asked next
+        self._order = list(range(len(queries)))  # in which they are asked
 
     def ask(self, rollout: Rollout) -> list[Queried]:
         now, last = time.monotonic(), self._last
@@ -67,25 +67,24 @@ class Prometheus:
         return last.found
 
     def _all(self, rollout: Rollout) -> list[Queried]:
-        """In turn, as far as a tick has time: those that had no turn come first the next time."""
-        found, left = dict[int, Queried](), time.monotonic() + _ALL_SECONDS
-        order = [(self._first + at) % len(self._queries) for at in range(len(self._queries))]
-        self._first, away = 0, ""
-        for at in order:
+        """As far as a tick has time: those that had no turn come first the next time."""
+        found, unasked = dict[int, Queried](), list[int]()
+        ends, silent = time.monotonic() + _ALL_SECONDS, ""
+        for at in self._order:
             query = self._queries[at]
-            if away or time.monotonic() > left:
-                self._first = self._first or at
-                found[at] = Queried(query.name, None, query.most, away or "others took too long")
+            if not silent and time.monotonic() > ends:
+                silent = "others took too long"
+            if silent:
+                unasked.append(at)
+                found[at] = Queried(query.name, None, query.most, silent)
                 continue
             try:
                 found[at] = self._found(query, rollout)
             except httpx.HTTPError as error:
                 found[at] = Queried(query.name, None, query.most, repr(error))
-                away = (
-                    repr(error)
-                    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-                    else ""
-                )
+                if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):  # it is away
+                    silent = repr(error)
+        self._order = unasked + [at for at in self._order if at not in unasked]
         return [found[at] for at in sorted(found)]
 
     def _found(self, query: Query, rollout: Rollout) -> Queried:

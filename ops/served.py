@@ -12,7 +12,7 @@ from ops.tally import Sums, Tally
 Measure = Literal["error", "refusal", "slow", "length"]
 _STEP = log(1.05)  # waits are told apart by so much
 _SHORTEST_SECONDS = 0.001
-_SLOW = 0.95  # the percentile that is usual
+USUAL = 0.95  # the percentile that is taken for what is usual
 _FEW = 20  # waits, of which nothing is usual yet
 _NOTHING = Tally()
 
@@ -42,7 +42,7 @@ class Waits:
     def usual(self) -> float:
         """Their 95th percentile; without end where they are few. Not told anew for each of many."""
         if self.n >= max(_FEW, 1.05 * self._usual[0]):
-            self._usual = self.n, self.percentile(_SLOW)
+            self._usual = self.n, self.percentile(USUAL)
         return self._usual[1]
 
 

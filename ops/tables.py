@@ -34,8 +34,8 @@ def thumbs_by_adapter(folder: Path) -> dict[str, Thumbs]:
     return dict(counted)
 
 
-def split_line(log: Log) -> str:
-    """And what its canary waits for."""
+def in_force(log: Log) -> str:
+    """The split, and what its canary waits for."""
     split = current(log)
     canary = f", canary {split.canary} at {split.share_percent:g}%" if split.canary else ""
     paused = ", paused" if split.pinned else ""

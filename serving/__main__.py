@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import uvicorn
 
-from feedback.begin import known_only, no_arguments, settings_told
+from feedback.begin import no_arguments, settings_told
 from serving.api import build
 from serving.engine import Engine
 from serving.limits import Patience
@@ -27,8 +27,7 @@ def main() -> None:
     # uvicorn ends its requests on SIGTERM, then hands the signal on to us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with ExitStack() as until_the_end:
-        with settings_told():
-            known_only(Settings.model_fields, "serving")
+        with settings_told("serving", Settings.model_fields):
             settings = Settings()
             app = build(wire(settings, over_http(settings), until_the_end))
         gc.freeze()  # what is there now stays: to look through it again and again takes 50 ms

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from feedback.begin import known_only, settings_told
+from feedback.begin import settings_told
 from serving.api import Parts, build, handlers
 from serving.errors import ServingError
 from serving.inside import Inside
@@ -50,8 +50,7 @@ class Middleware:
             await self._vllm(scope, receive, send)
 
     def _open(self, scope: Scope, until_the_end: ExitStack) -> None:
-        with settings_told():
-            known_only(Settings.model_fields, "serving")
+        with settings_told("serving", Settings.model_fields):
             settings = self._settings or Settings()
             patience = Patience(settings.serving_silence_seconds, settings.serving_answer_seconds)
             key = settings.engine_key.get_secret_value() if settings.engine_key else None

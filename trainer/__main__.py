@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from feedback.begin import known_only, settings_told
+from feedback.begin import settings_told
 from feedback.examples import BadExamples
 from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
@@ -43,10 +43,9 @@ def main() -> None:
     asked = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     _end_when_told(alone=asked.once or asked.if_due)
-    with settings_told():
+    with settings_told("trainer", Settings.model_fields):
         if asked.export:
             return export(ExportSettings())
-        known_only(Settings.model_fields, "trainer")
         settings = Settings()
         # For --blank too: `up` runs that first, and the engine takes minutes.
         plan = read_plan(settings.trainer_plan)

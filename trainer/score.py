@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import closing
 
-from feedback.begin import known_only, no_arguments, settings_told
+from feedback.begin import no_arguments, settings_told
 from feedback.log import Log, open_log
 from trainer.endings import RoundFailed
 from trainer.pacing import Pace, keep_on
@@ -28,8 +28,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     os.nice(19)  # nobody waits for a score
-    with settings_told():
-        known_only(Settings.model_fields, "trainer")
+    with settings_told("trainer", Settings.model_fields):
         settings = Settings()
         plan = read_plan(settings.trainer_plan)
         log = open_log(settings.log)

@@ -86,6 +86,13 @@ def promote(desk: Desk, name: str, parent: str = BASE) -> None:
     assert isinstance(desk.tick(), Promote)
 
 
+def try_second(desk: Desk) -> None:
+    """m-v1 is stable, and m-v2 its canary."""
+    promote(desk, "m-v1")
+    desk.place.publish("m-v2", parent="m-v1")
+    assert isinstance(desk.tick(), Start)
+
+
 def test_the_first_tick_writes_the_first_split(desk: Desk) -> None:
     assert isinstance(desk.tick(), Hold)
     assert (desk.split.revision, desk.split.stable, desk.split.canary) == (1, BASE, None)
@@ -241,9 +248,7 @@ def test_an_adapter_that_the_engine_refuses_gets_no_traffic(desk: Desk, place: P
 
 
 def test_a_roll_back_that_is_asked_twice_undoes_one_move(desk: Desk, place: Place) -> None:
-    promote(desk, "m-v1")
-    place.publish("m-v2", parent="m-v1")
-    assert isinstance(desk.tick(), Start)
+    try_second(desk)
     roll_back(place.log, place.adapters, "ann")
     with pytest.raises(NothingToDo, match="taken back already, at revision"):
         roll_back(place.log, place.adapters, "ann")
@@ -255,9 +260,7 @@ def test_a_roll_back_that_is_asked_twice_undoes_one_move(desk: Desk, place: Plac
 def test_who_rolls_back_what_automation_has_just_withdrawn_undoes_no_promotion(
     desk: Desk, place: Place
 ) -> None:
-    promote(desk, "m-v1")
-    place.publish("m-v2", parent="m-v1")
-    assert isinstance(desk.tick(), Start)
+    try_second(desk)
     place.serve("m-v1", desk.split.revision, up=80, down=20)
     place.serve("m-v2", desk.split.revision, up=1, down=18)
     assert isinstance(desk.tick(), Withdraw)
@@ -269,9 +272,7 @@ def test_who_rolls_back_what_automation_has_just_withdrawn_undoes_no_promotion(
 def test_a_roll_back_past_stable_takes_the_canary_along_and_tells_of_both(
     desk: Desk, place: Place
 ) -> None:
-    promote(desk, "m-v1")
-    place.publish("m-v2", parent="m-v1")
-    assert isinstance(desk.tick(), Start)
+    try_second(desk)
     roll_back(place.log, place.adapters, "ann", to=BASE)
     assert desk.actions()[-2:] == [("rolled_back", "m-v1"), ("rolled_back", "m-v2")]
     desk.tick()
@@ -305,9 +306,7 @@ def test_a_roll_back_undoes_the_last_move_and_holds(desk: Desk, place: Place) ->
 def test_a_canarys_traffic_is_taken_whatever_became_of_stables_files(
     desk: Desk, place: Place
 ) -> None:
-    promote(desk, "m-v1")
-    place.publish("m-v2", parent="m-v1")
-    assert isinstance(desk.tick(), Start)
+    try_second(desk)
     (place.adapters / "m-v1" / "adapter_model.safetensors").write_bytes(b"damaged")
     roll_back(place.log, place.adapters, "ann")
     assert (desk.split.stable, desk.split.canary) == ("m-v1", None)

@@ -86,7 +86,7 @@ def test_a_setting_that_cannot_be_ends_the_process_in_one_line(
     complaint: str,
 ) -> None:
     monkeypatch.setenv(f"THUMBWHEEL_{name}", value)
-    with pytest.raises(SystemExit) as ended, settings_told():
+    with pytest.raises(SystemExit) as ended, settings_told("serving", Settings.model_fields):
         Settings()
     assert ended.value.code == BAD_SETTINGS
     (line,) = capsys.readouterr().err.splitlines()
@@ -98,7 +98,7 @@ def test_what_is_not_set_is_told_by_the_name_to_set(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("THUMBWHEEL_SECRET", raising=False)
-    with pytest.raises(SystemExit), settings_told():
+    with pytest.raises(SystemExit), settings_told("serving", Settings.model_fields):
         Settings()
     assert capsys.readouterr().err == (
         "settings: secret: not set; expected THUMBWHEEL_SECRET in the environment\n"

@@ -68,7 +68,7 @@ def test_a_judge_without_a_place_is_refused_and_no_password_is_told(
 ) -> None:
     if url is not None:
         judged.setenv("THUMBWHEEL_TRAINER_JUDGE_URL", url)
-    with pytest.raises(SystemExit), settings_told():
+    with pytest.raises(SystemExit), settings_told("trainer", Settings.model_fields):
         Settings()
     told = capsys.readouterr().err
     assert why in told

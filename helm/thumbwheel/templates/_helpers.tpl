@@ -149,3 +149,14 @@ prometheus.io/port: {{ .port | quote }}
 {{- end }}
 checksum/plan: {{ .root.Values.plan | toJson | sha256sum }}
 {{- end }}
+
+{{- define "thumbwheel.spool" -}}
+volumeClaimTemplates:
+  - metadata: {name: spool}
+    spec:
+      accessModes: [ReadWriteOnce]
+      {{- with .Values.gateway.spool.storageClass }}
+      storageClassName: {{ . }}
+      {{- end }}
+      resources: {requests: {storage: {{ .Values.gateway.spool.size }}}}
+{{- end }}
