@@ -20,9 +20,8 @@ class Pace:
 class Spare:
     """Of one engine, for a whole round.
 
-    Who comes while ours are under way waits until they are broken off. So ours begin only while
-    those who met them are few among those who came: what one in twenty never meets is not in
-    anybody's 95th percentile.
+    Who comes while ours are under way waits until they are broken off, and so do those behind them.
+    So ours begin only while those who met them are few among those who came.
     """
 
     def __init__(self, pace: Pace) -> None:
