@@ -49,8 +49,8 @@ test-gpu: .venv/test.installed
 clean:
 	rm -rf .venv .demo
 
-.venv/demo.installed: EXTRAS := $(ENGINE)
-.venv/test.installed: EXTRAS := $(ENGINE),test
+.venv/demo.installed: EXTRAS := $(ENGINE),demo
+.venv/test.installed: EXTRAS := $(ENGINE),demo,test
 .venv/%.installed: .venv/bin/uv pyproject.toml constraints.txt
 	[ -t 2 ] || quiet=--quiet; \
 	$(BIN)/uv pip install $$quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[$(EXTRAS)]' \
@@ -70,8 +70,8 @@ clean:
 	tests/prometheus/install .venv/prometheus
 	touch $@
 
-.venv/helm.installed: tests/helm/install | .venv/test.installed
-	tests/helm/install .venv/helm
+.venv/helm.installed: helm/install | .venv/test.installed
+	helm/install .venv/helm
 	touch $@
 
 # OpenAI's JavaScript client, which a test drives.

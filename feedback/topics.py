@@ -23,11 +23,16 @@ VERDICTS = Topic("verdicts", partitioned=True)
 SPLIT = Topic("split", kept=True)
 ROLLOUTS = Topic("rollouts", kept=True)
 FORGETS = Topic("forgets", kept=True)
+RELEASES = Topic("releases", kept=True)
 DECISIONS = Topic("decisions")
 LEASE = Topic("lease")
 SCORES = Topic("scores")
 DEADLETTER = Topic("deadletter")
-_ALL = (COMPLETIONS, VERDICTS, FORGETS, SPLIT, ROLLOUTS, DECISIONS, LEASE, SCORES, DEADLETTER)
+_ALL = (
+    *(COMPLETIONS, VERDICTS, FORGETS),
+    *(SPLIT, ROLLOUTS, RELEASES, DECISIONS, LEASE, SCORES),
+    DEADLETTER,
+)
 TOPICS = {t.name: t for t in _ALL}
 
 

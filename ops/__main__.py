@@ -7,19 +7,25 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 from feedback.begin import no_arguments, settings_told
 from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended, warm_all
 from ops.api import Place, build
 from ops.controller import Controller, Parts
+from ops.declared import Declared
+from ops.kubernetes import Kubernetes
 from ops.lease import Lease
 from ops.metrics import Metrics
 from ops.observe import Asked, Observer
 from ops.queries import Prometheus
 from ops.refusal import USUAL, compiled
+from ops.release import Helm
+from ops.releases import Releases, Tells
 from ops.serve import serving
-from ops.settings import Settings
+from ops.settings import Settings, inherited_env
+from ops.values_file import ValuesFile
 
 _log = logging.getLogger("ops")
 
@@ -60,13 +66,56 @@ def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event)
         metrics=metrics,
     )
     controller = Controller(parts, settings.rules)
-    while not stop.is_set():
-        _tick(controller, metrics)
-        stop.wait(settings.ops_tick_seconds)
+    with _releases(settings, parts, lease, stop):
+        while not stop.is_set():
+            _tick(controller, metrics)
+            stop.wait(settings.ops_tick_seconds)
     try:
         lease.give_back()
     except LogAway as error:
         _log.warning("the lease is not given back, and runs out by itself: %s", error)
+
+
+@contextmanager
+def _releases(
+    settings: Settings, parts: Parts, lease: Lease, stop: threading.Event
+) -> Iterator[None]:
+    """What Helm says and what serves are kept the same, where there is a release."""
+    if not settings.ops_release_map:
+        yield
+        return
+    with closing(Kubernetes(settings.account)) as kubernetes:
+        releases = Releases(
+            log=parts.log,
+            adapters=parts.adapters,
+            declared=partial(_declared, kubernetes, settings.ops_release_map),
+            teller=_teller(settings, kubernetes),
+            leads=lambda: lease.held,
+            metrics=parts.metrics,
+        )
+        thread = threading.Thread(target=releases.run, args=(stop,), name="releases")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()  # helm, half way, would leave a release that nobody can change
+
+
+def _declared(kubernetes: Kubernetes, name: str) -> Declared:
+    return Declared.read(kubernetes.config_map(name))
+
+
+def _teller(settings: Settings, kubernetes: Kubernetes) -> Tells:
+    if settings.ops_release_file:
+        return ValuesFile(settings.ops_release_file)
+    return Helm(
+        settings.account,
+        str(settings.ops_release),
+        partial(kubernetes.newest_release, str(settings.ops_release)),
+        keeps=settings.ops_release_keeps,
+        env=inherited_env(),
+    )
 
 
 @contextmanager

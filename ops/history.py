@@ -11,7 +11,18 @@ from itertools import islice
 from feedback.dead import Aside, Bad
 from feedback.events import BadEvent, E, Forget, decode, encode
 from feedback.examples import Watermark
-from feedback.log import DECISIONS, FORGETS, ROLLOUTS, SPLIT, Log, Position, Record, read_on
+from feedback.log import (
+    DECISIONS,
+    FORGETS,
+    RELEASES,
+    ROLLOUTS,
+    SPLIT,
+    Log,
+    Position,
+    Record,
+    read_on,
+)
+from ops.declared import Release
 from ops.move import Action, Look, Move
 from serving.split import Split
 
@@ -128,6 +139,11 @@ def _backwards(log: Log, topic: str) -> Iterator[Record]:
 
 def forgets(log: Log) -> list[Forget]:
     return _read(log, FORGETS.name, Forget, leave_out, {})
+
+
+def releases(log: Log) -> list[Release]:
+    """Each that was met, in order."""
+    return _read(log, RELEASES.name, Release, leave_out, {})
 
 
 def readable(records: Iterable[Record], kinds: tuple[type[E], ...]) -> Iterator[tuple[Position, E]]:

@@ -57,7 +57,13 @@ class Lease:
         left = (held.until - now).total_seconds() if held else 0.0
         if left <= 0 or (mine and left < self._seconds * (1 - 1 / _RENEWED)):
             self._claim(self._seconds)
-            held = self._read()
+            self._read()
+        return self.held
+
+    @property
+    def held(self) -> bool:
+        """By this one, as far as it has read: for who looks beside it, in another thread."""
+        held = self._standing
         return held is not None and held.holder == self._holder and self._clock() < held.until
 
     def give_back(self) -> None:

@@ -78,6 +78,11 @@ class Metrics:
         )
         for guardrail in GUARDRAILS:
             self._crossed.labels(guardrail).set(0)
+        self._release = self._gauge("release_revision", "Helm's, of the release that runs.")
+        self._told = self._gauge("release_told", "1 while the release says what serves.")
+        self._not_told = self._counter(
+            "release_failures", "Times that the release could not be read or told."
+        )
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -117,6 +122,13 @@ class Metrics:
         self._failures.inc()
         if blind:
             self._leads.set(0)
+
+    def release(self, revision: int, *, told: bool) -> None:
+        self._release.set(revision)
+        self._told.set(told)
+
+    def not_told(self) -> None:
+        self._not_told.inc()
 
     def serve(self, host: str, port: int) -> None:
         start_http_server(port, addr=host, registry=self._registry)

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feedback.begin import Addresses, Folder
 from feedback.events import GUARD
+from ops.account import Account
 from ops.decide import Goal, Rules
 from ops.guardrails import Limits
 from ops.queries import Query
@@ -119,6 +120,16 @@ class Settings(BaseSettings):
     # Of several controllers one leads; where it dies, another one does after so long.
     ops_lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
 
+    # Under Helm: the ConfigMap in which the release says what serves.
+    ops_release_map: str | None = None
+    # The release that promotions become revisions of, by `helm upgrade`.
+    ops_release: str | None = None
+    # GitOps: the file of values that says what serves, for who commits it; helm is never run.
+    ops_release_file: Path | None = None
+    ops_release_keeps: Annotated[int, Field(ge=2)] = 50  # revisions of the release
+    ops_kubernetes_url: HttpUrl = HttpUrl("https://kubernetes.default.svc")
+    ops_kubernetes_account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
     @field_validator("ops_steps_percent", mode="before")
     @classmethod
     def _split_by_commas(cls, value: object) -> object:
@@ -147,6 +158,15 @@ class Settings(BaseSettings):
             raise ValueError("ops_queries are set; expected ops_prometheus_url, too")
         return self
 
+    @model_validator(mode="after")
+    def _told_in_one_way(self) -> Self:
+        ways = [self.ops_release, self.ops_release_file]
+        if self.ops_release_map and ways.count(None) != 1:
+            raise ValueError(
+                "ops_release_map is set; expected ops_release or ops_release_file, one of them"
+            )
+        return self
+
     @field_validator("ops_steps_percent")
     @classmethod
     def _growing(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
@@ -167,6 +187,10 @@ class Settings(BaseSettings):
     @property
     def adapters_folder(self) -> Path:
         return self.adapters or self.home / "adapters"
+
+    @property
+    def account(self) -> Account:
+        return Account(str(self.ops_kubernetes_url).rstrip("/"), self.ops_kubernetes_account)
 
     @property
     def rules(self) -> Rules:

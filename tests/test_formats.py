@@ -13,6 +13,7 @@ from feedback import events, examples
 from feedback.events import Completion, DeadLetter, Event, Verdict, decode
 from feedback.examples import SCHEMA
 from feedback.log import TOPICS
+from ops.declared import Release
 from ops.lease import Claim
 from ops.move import Look, Move
 from serving.split import Split, decode_split
@@ -39,6 +40,7 @@ EVENTS: tuple[type[Event], ...] = (
     DeadLetter,
     Move,
     Look,
+    Release,
     Claim,
     Split,
 )

@@ -79,7 +79,6 @@ def test_no_pod_may_do_more_than_it_must(values: Path) -> None:
         about = pod["securityContext"]
         assert about["runAsNonRoot"] is True and about["runAsUser"] > 0, name
         assert about["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        assert pod["automountServiceAccountToken"] is False, name
         assert pod["serviceAccountName"] in accounts, name
         assert pod["enableServiceLinks"] is False, name  # they look like our settings
         for container in pod["containers"]:
@@ -161,6 +160,75 @@ def test_settings_and_the_plan_arrive_as_they_were_written() -> None:
     assert json.loads(of(manifests, "ConfigMap", "plan")["data"]["plan.json"]) == plan
 
 
+def test_ops_alone_is_given_a_token_and_may_change_one_map() -> None:
+    manifests = rendered(*MODEL, *KAFKA)
+    asks = {name for name, pod in pods(manifests) if pod["automountServiceAccountToken"]}
+    assert asks == {"tw-thumbwheel-ops"}
+    rules = of(manifests, "Role", "ops")["rules"]
+    assert {one["resources"][0]: one["verbs"] for one in rules if one["verbs"] != ["get"]} == {
+        "configmaps": ["get", "patch"],
+        "secrets": ["get", "list", "create", "update", "delete"],
+    }
+    changed = [one for one in rules if "patch" in one["verbs"]]
+    assert [one["resourceNames"] for one in changed] == [["tw-thumbwheel-rollout"]]
+    seen = {resource for one in rules for resource in one["resources"]}
+    made = {
+        f"{one['kind'].lower()}s".replace("ys", "ies").replace("sss", "sses") for one in every()
+    }
+    assert made <= seen | {"ingresses"}, "helm looks at all that it made"
+
+
+def every() -> list[Manifest]:
+    """All that the chart ever makes."""
+    told = ("ingress.enabled=true", "ingress.host=h", "monitoring.operator=true")
+    return rendered(*MODEL, *KAFKA, *set_all((*told, "gateway.autoscaling.enabled=true")))
+
+
+def test_with_gitops_ops_may_read_one_map_and_nothing_else() -> None:
+    manifests = rendered(*MODEL, *KAFKA, "--set", "rollout.told=file")
+    assert of(manifests, "Role", "ops")["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["tw-thumbwheel-rollout"],
+            "verbs": ["get"],
+        }
+    ]
+    (ops,) = of(manifests, "Deployment", "ops")["spec"]["template"]["spec"]["containers"]
+    assert env(ops)["THUMBWHEEL_OPS_RELEASE_FILE"] == "/data/rollout/values.yaml"
+    assert "THUMBWHEEL_OPS_RELEASE" not in env(ops)
+
+
+@pytest.mark.parametrize(
+    ("how", "stable"),
+    [
+        ((), "base"),
+        (("--is-upgrade",), ""),
+        (("--is-upgrade", "--set", "rollout.stable=m-v2"), "m-v2"),
+    ],
+    ids=["an install", "an upgrade that reset values", "what ops told"],
+)
+def test_the_release_says_what_serves(how: tuple[str, ...], stable: str) -> None:
+    said = of(rendered(*MODEL, *KAFKA, *how), "ConfigMap", "rollout")["data"]
+    assert said == {"revision": "1", "stable": stable, "split": "0"}
+
+
+def test_what_is_extra_reaches_every_pod() -> None:
+    keys = {"name": "keys", "secret": {"secretName": "clients"}}
+    mount = {"name": "keys", "mountPath": "/keys", "readOnly": True}
+    for name, pod in pods(
+        rendered(
+            *(*MODEL, *KAFKA, "--set", "extra.env.AWS_REGION=eu"),
+            *("--set-json", f"extra.volumes={json.dumps([keys])}"),
+            *("--set-json", f"extra.mounts={json.dumps([mount])}"),
+        )
+    ):
+        assert keys in pod["volumes"], name
+        for container in pod["containers"]:
+            assert mount in container["volumeMounts"], name
+            assert env(container)["AWS_REGION"] == "eu", name
+
+
 def test_alerts_are_those_of_the_repository() -> None:
     manifests = rendered(*MODEL, *KAFKA, "--set", "monitoring.operator=true")
     told = {
@@ -185,6 +253,8 @@ def test_alerts_are_those_of_the_repository() -> None:
         (("trainer.schedule=hourly",), "'/trainer/schedule': 'hourly' does not match pattern"),
         (("log=",), "log is empty: a file on one node; expected kafka://HOST:PORT, or one gateway"),
         (("ingress.enabled=true",), "ingress.host is not set; expected the name"),
+        (("rollout.stable=a b",), "'/rollout/stable': 'a b' does not match pattern"),
+        (("rollout.told=flux",), "'/rollout/told': value must be one of 'helm', 'file'"),
         (("model.path=",), "model.path is not set; expected a model's name, or model.volume"),
     ],
 )

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.integration
 AWAY_SECONDS = float(os.environ.get("THUMBWHEEL_TEST_AWAY_SECONDS", "10"))
 CALM_SECONDS = 3.0
 KINDS = (Thumb, Correction, Outcome, Retraction)  # that the load says
+UNDER_WAY = 50  # records at the moment of the death: what some twenty clients have just said
 WAITING = "thumbwheel_serving_spool_waiting_bytes"
 
 
@@ -69,9 +70,11 @@ def test_while_the_log_is_away_nothing_fails_and_nothing_is_lost(tmp_path: Path)
     assert story.waiting[1] > 100_000, "the log was never away"
     assert load.ledger.counts["chats failed"] == load.ledger.counts["verdicts failed"] == lost == 0
     assert said == (set(load.ledger.answered), load.ledger.keys)
-    # A verdict with one key counts once; the load sends some of them twice itself.
-    assert twice["completions"] == 0
-    assert twice["verdicts"] == load.ledger.counts["verdicts sent twice"]
+    # What a broker had taken, and could not say so before it died, comes again: one id, one key,
+    # counts once. The load sends some verdicts twice itself.
+    again = twice["verdicts"] - load.ledger.counts["verdicts sent twice"]
+    assert twice["completions"] >= 0 and again >= 0
+    assert twice["completions"] + again <= UNDER_WAY
 
 
 def on_the_log(log: str, ledger: Ledger) -> tuple[tuple[set[str], set[str]], dict[str, int]]:

@@ -73,6 +73,9 @@ FAILED_TICKS = f"{_O}_failed_ticks_total{{{OPS}}}"
 LEADS = f"{_O}_leads{{{OPS}}}"
 STANDS_BY = f"{_O}_leads{{{_STAND_BY}}}"
 OPS_REVISION = f"{_O}_split_revision{{{OPS}}}"
+RELEASE = f"{_O}_release_revision{{{OPS}}}"  # 0 where there is none
+TOLD = f"{_O}_release_told{{{OPS}}}"
+NOT_TOLD = f"{_O}_release_failures_total{{{OPS}}}"
 VLLM_RUNNING = f"vllm:num_requests_running{{{ENGINE}}}"
 VLLM_WAITING = f"vllm:num_requests_waiting{{{ENGINE}}}"
 VLLM_CACHE = f"vllm:kv_cache_usage_perc{{{ENGINE}}}"
@@ -82,6 +85,7 @@ IDLE: Series = {
     **{f"up{{{who}}}": "1+0x{n}" for who in (GATEWAY, WORKER, TRAINER, OPS, ENGINE)},
     **{name: "1+0x{n}" for name in (REVISION, OPS_REVISION, ENGINE_UP, LEADS)},
     **{name: "0+0x{n}" for name in (SPOOL, LOST, FAILED_TURNS, FAILED_TICKS, STANDS_BY, RUNNING)},
+    **{name: "0+0x{n}" for name in (RELEASE, TOLD, NOT_TOLD)},
     **{name: "0+0x{n}" for name in (SHARE, PAUSED, SINCE, ROUND_SUM, ROUND_COUNT, MISMATCH)},
     **{rounds(how): "0+0x{n}" for how in ("published", "gated", "failed", "died")},
     **{name: "0+0x{n}" for name in (VLLM_RUNNING, VLLM_WAITING, VLLM_CACHE, guardrail("errors"))},
@@ -234,6 +238,8 @@ CASES = (
     Case("AutomationPaused", {PAUSED: "1+0x{n}"}, {PAUSED: "1+0x280 0+0x320"}, _DAYS, 5),
     Case("TicksFailing", {TICKED: "0+60x80 4800+0x10"}, {TICKED: "0+60x87 5220+0x3"}),
     Case("NoLeader", {LEADS: "0+0x{n}"}),
+    Case("ReleaseNotTold", {RELEASE: "7+0x{n}"}, {RELEASE: "7+0x{n}", TOLD: "1+0x76 0+0x13"}),
+    Case("ReleaseNotTold", {NOT_TOLD: "0+2x{n}"}, {NOT_TOLD: "0+0x85 1+1x5"}),
     Case("TwoLeaders", {STANDS_BY: "1+0x{n}"}),
     Case("OpsGone", {LEADS: "1+0x80", STANDS_BY: "0+0x80"}, {LEADS: None, STANDS_BY: "1+0x{n}"}),
     Case("EngineGone", {VLLM_RUNNING: "8+0x70"}),

@@ -58,6 +58,15 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
   "TRAINER_METRICS_HOST" "0.0.0.0"
   "OPS_HOST" "0.0.0.0"
   "OPS_METRICS_HOST" "0.0.0.0" }}
+{{- if eq (.room | default "") "ops" }}
+{{- $_ := set $own "OPS_RELEASE_MAP" (printf "%s-rollout" (include "thumbwheel.fullname" .root)) }}
+{{- if eq .root.Values.rollout.told "helm" }}
+{{- $_ := set $own "OPS_RELEASE" .root.Release.Name }}
+{{- $_ := set $own "OPS_RELEASE_KEEPS" (.root.Values.rollout.keeps | toString) }}
+{{- else }}
+{{- $_ := set $own "OPS_RELEASE_FILE" .root.Values.rollout.file }}
+{{- end }}
+{{- end }}
 {{- range $name, $value := .root.Values.settings }}
 {{- $_ := set $own (upper $name) (kindIs "string" $value | ternary $value ($value | toJson)) }}
 {{- end }}
@@ -66,6 +75,9 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- end }}
 - {name: HOME, value: /tmp}
 - {name: PYTHONUNBUFFERED, value: "1"}
+{{- range $name, $value := .root.Values.extra.env }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
 {{- range $setting, $key := .keys }}
 {{- if $key }}
 - name: THUMBWHEEL_{{ $setting }}
@@ -77,7 +89,7 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{/* Of every pod: nobody may do more than it must. Links to Services would look like our settings. */}}
 {{- define "thumbwheel.pod" -}}
 enableServiceLinks: false
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ .asks | default false }}
 serviceAccountName: {{ include "thumbwheel.fullname" .root }}-{{ .account | default .room }}
 {{- with .root.Values.images.pullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
@@ -126,6 +138,9 @@ runtimeClassName: {{ . }}
 {{- if .model }}
 - {name: model, mountPath: /model, readOnly: true}
 {{- end }}
+{{- with .root.Values.extra.mounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "thumbwheel.volumes" -}}
@@ -139,6 +154,9 @@ runtimeClassName: {{ . }}
 {{- if .model }}
 - name: model
   {{- toYaml .root.Values.model.volume | nindent 2 }}
+{{- end }}
+{{- with .root.Values.extra.volumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 

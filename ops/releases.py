@@ -1,0 +1,125 @@
+"""The story of the release: what Helm says and what serves are kept the same.
+
+A promotion becomes a revision of the release; a release that a person changed moves the split.
+Every release is met once, and what came of it is on the log: whoever leads goes on from there.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from feedback.events import encode
+from feedback.log import RELEASES, Log, LogAway
+from ops import by_hand, history
+from ops.account import KubernetesError
+from ops.act import SplitContended
+from ops.declared import CannotTell, Declared, Due, Outcome, Release, due
+from ops.metrics import Metrics
+from serving.split import Split
+from trainer.adapters import AdapterError
+
+BY = "helm"
+LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 30.0  # after something could not be told
+_KEY = "release"
+_log = logging.getLogger(__name__)
+
+
+class Tells(Protocol):
+    def tell(self, split: Split, why: str) -> None:
+        """Have the release say what serves; raises CannotTell."""
+
+
+@dataclass
+class Releases:
+    log: Log
+    adapters: Path
+    declared: Callable[[], Declared]
+    teller: Tells
+    leads: Callable[[], bool]
+    metrics: Metrics
+    clock: Callable[[], float] = time.monotonic
+    _not_before: float = field(default=0.0, init=False)
+    _complaint: str = field(default="", init=False)
+
+    def run(self, stop: threading.Event) -> None:
+        """Beside the controller, in a thread of its own: Helm takes seconds."""
+        while not stop.wait(LOOK_SECONDS):
+            try:
+                self.look()
+            except (LogAway, SplitContended) as error:
+                _log.warning("the release is looked at again: %s", error)
+            except Exception:
+                self.metrics.not_told()
+                _log.exception("the release is looked at again")
+
+    def look(self) -> None:
+        if not self.leads():
+            return
+        try:
+            declared = self.declared()
+        except (KubernetesError, ValueError) as error:
+            self._cannot(str(error))
+            return
+        self._complaint = ""
+        met, split = history.releases(self.log), by_hand.current(self.log)
+        self.metrics.release(declared.revision, told=declared.stable == split.stable)
+        match what := due(declared, met, split):
+            case Due.SEE:
+                self._note(declared, "seen", what.value)
+            case Due.OBEY:
+                self._obey(declared)
+            case Due.TELL:
+                self._tell(split, met[-1])
+
+    def _obey(self, declared: Declared) -> None:
+        """As a person's roll-back: automation pauses, and training goes on from who serves."""
+        reason = f"revision {declared.revision} of the release says {declared.stable}"
+        try:
+            self._move(str(declared.stable), reason)
+        except (by_hand.NothingToDo, AdapterError) as error:
+            _log.warning("%s, which is refused: %s", reason, error)
+            self._note(declared, "refused", str(error))
+        else:
+            _log.warning("%s, and so it is", reason)
+            self._note(declared, "obeyed", reason)
+
+    def _move(self, stable: str, reason: str) -> None:
+        log, adapters = self.log, self.adapters
+
+        def first(now: Split) -> by_hand.Fields:
+            return by_hand.way_back(now, adapters, stable, pinned=False)
+
+        if len(history.splits(log)) > 1:
+            by_hand.roll_back(log, adapters, BY, stable, reason)
+        else:  # nothing ever served here: who installs a release says what serves first
+            by_hand.change(log, BY, reason, first, adapters=adapters)
+
+    def _tell(self, split: Split, last: Release) -> None:
+        if self.clock() < self._not_before:
+            return
+        why = f"{split.stable}: {split.reason} (split {split.revision}, by {split.by})"
+        if last.outcome == "refused":
+            why = f"{last.stable} was refused: {last.reason}; {why}"
+        try:
+            self.teller.tell(split, why)
+        except (CannotTell, KubernetesError) as error:
+            self._not_before = self.clock() + AGAIN_SECONDS
+            self._cannot(str(error))
+
+    def _cannot(self, complaint: str) -> None:
+        """All goes on serving, and it is tried again."""
+        self.metrics.not_told()
+        if complaint != self._complaint:
+            _log.warning("the release and what serves may differ: %s", complaint)
+        self._complaint = complaint
+
+    def _note(self, declared: Declared, outcome: Outcome, reason: str) -> None:
+        told = declared.model_dump()
+        release = Release(at=datetime.now(UTC), outcome=outcome, reason=reason, **told)
+        self.log.append(RELEASES.name, _KEY, encode(release))
