@@ -34,9 +34,11 @@ def load_policy(base: str, parent: Path | None, plan: Plan, ranks: Ranks = ALONE
 def load_base(base: str, plan: Plan) -> Any:
     dtype = dtype_of(plan)
     if plan.quantize is not None:
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             base, dtype=dtype, quantization_config=_four_bit(dtype), device_map={"": device()}
         )
+        _keep_gradients(model)
+        return model
     model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
     return model if plan.shard else model.to(device())  # whole it may not fit
 
@@ -54,6 +56,15 @@ def _four_bit(dtype: torch.dtype) -> BitsAndBytesConfig:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
+
+
+def _keep_gradients(model: Any) -> None:
+    """On CPUs with AVX512-BF16 bitsandbytes repacks a weight at the first forward without gradients,
+    and nothing learns through it from then on.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _with_lora(model: Any, parent: Path | None, plan: Plan) -> Any:
