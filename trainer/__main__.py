@@ -18,7 +18,7 @@ from feedback.examples import BadExamples
 from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
 from trainer.attempt import attempt
-from trainer.blank import base_files, publish_blank
+from trainer.base_model import base_files
 from trainer.due import Rules
 from trainer.endings import CODES_TOLD, EXIT_CODES, FAILED, NOT_DUE, NobodyAnswers, RoundFailed
 from trainer.golden import BadGolden, read_golden
@@ -96,6 +96,9 @@ def _end_when_told(*, alone: bool) -> None:
 
 
 def publish_the_blank(settings: Settings) -> None:
+    # Here: where metrics alone are served there is no numpy.
+    from trainer.blank import publish_blank
+
     try:
         blank = publish_blank(settings.adapters, settings.name, settings.model)
     except AdapterError as error:

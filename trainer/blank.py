@@ -22,6 +22,7 @@ from trainer.adapters import (
     load,
     publish,
 )
+from trainer.base_model import base_files
 from trainer.lora_files import weight_names, write_config, write_weights
 
 RANK = 8
@@ -38,21 +39,6 @@ def publish_blank(store: Path, series: str, base: str) -> Manifest:
     write_weights(folder, save(_weights(base_files(base))))
     write_config(folder, rank=RANK, alpha=float(RANK), targets=["q_proj"], base=base)
     return publish(folder, blank_manifest(name, base))
-
-
-def base_files(base: str) -> Path:
-    """The base model's folder: `base` itself, or its copy from the model hub."""
-    if Path(base).is_dir():
-        return Path(base)
-    from huggingface_hub import snapshot_download  # here: it takes longer than all the rest
-
-    try:
-        return Path(snapshot_download(base))  # vLLM needs all of it, too
-    except (OSError, ValueError) as error:
-        raise AdapterError(
-            f"model is {base!r}: no folder, and not to be had from the model hub "
-            f"({type(error).__name__})"
-        ) from error
 
 
 def _folder(store: Path, name: str) -> Path:

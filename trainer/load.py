@@ -59,8 +59,8 @@ def _four_bit(dtype: torch.dtype) -> BitsAndBytesConfig:
 
 
 def _keep_gradients(model: Any) -> None:
-    """On CPUs with AVX512-BF16 bitsandbytes repacks a weight at the first forward without gradients,
-    and nothing learns through it from then on.
+    """On CPUs with AVX512-BF16 bitsandbytes repacks a weight at the first forward that wants no
+    gradient, and nothing learns through it from then on.
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from peft import PeftModel
 
+from trainer.base_model import base_files
 from trainer.batch import Text
-from trainer.blank import base_files
 from trainer.device import device
 from trainer.forward import Forward
 from trainer.load import load_base

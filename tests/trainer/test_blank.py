@@ -8,7 +8,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from trainer.adapters import MANIFEST, AdapterError, verify
-from trainer.blank import base_files, publish_blank
+from trainer.base_model import base_files
+from trainer.blank import publish_blank
 
 
 def test_a_blank_adapter_changes_nothing(base: Path, tmp_path: Path) -> None:

@@ -153,5 +153,5 @@ def test_where_it_is_surely_worse_than_chance_the_round_fails(policy: Policy) ->
 def test_what_is_no_number_ends_it(policy: Policy) -> None:
     with torch.no_grad():
         policy.parameters()[1].fill_(float("nan"))
-    with pytest.raises(NotFinite, match="the reward model's (loss|gradient) is nan"):
+    with pytest.raises(NotFinite, match=r"the reward model's (loss|gradient) is nan"):
         learned(policy, thumbs(texts(40)))
