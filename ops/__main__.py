@@ -81,15 +81,15 @@ def _releases(
     settings: Settings, parts: Parts, lease: Lease, stop: threading.Event
 ) -> Iterator[None]:
     """What Helm says and what serves are kept the same, where there is a release."""
-    if not settings.ops_release_map:
+    if not settings.ops_release:
         yield
         return
     with closing(Kubernetes(settings.account)) as kubernetes:
         releases = Releases(
             log=parts.log,
             adapters=parts.adapters,
-            declared=partial(_declared, kubernetes, settings.ops_release_map),
-            teller=_teller(settings, kubernetes),
+            declared=partial(_declared, kubernetes, settings.ops_release),
+            teller=_teller(settings, settings.ops_release),
             leads=lambda: lease.held,
             metrics=parts.metrics,
         )
@@ -102,20 +102,15 @@ def _releases(
             thread.join()  # helm, half way, would leave a release that nobody can change
 
 
-def _declared(kubernetes: Kubernetes, name: str) -> Declared:
-    return Declared.read(kubernetes.config_map(name))
+def _declared(kubernetes: Kubernetes, name: str) -> Declared | None:
+    data = kubernetes.config_map(name)
+    return None if data is None else Declared.read(data)
 
 
-def _teller(settings: Settings, kubernetes: Kubernetes) -> Tells:
+def _teller(settings: Settings, release: str) -> Tells:
     if settings.ops_release_file:
         return ValuesFile(settings.ops_release_file)
-    return Helm(
-        settings.account,
-        str(settings.ops_release),
-        partial(kubernetes.newest_release, str(settings.ops_release)),
-        keeps=settings.ops_release_keeps,
-        env=inherited_env(),
-    )
+    return Helm(settings.account, release, keeps=settings.ops_release_keeps, env=inherited_env())
 
 
 @contextmanager

@@ -44,8 +44,10 @@ def roll_back(
     Automation pauses, so that it does not do again what was just undone. `revision`: only while
     this one is in force. Who asks twice undoes no more than who asks once.
     """
-    served = {BASE} | {split.stable for split in history.splits(log)}
-    if to is not None and to not in served:
+    splits = history.splits(log)
+    is_new = len(splits) == 1  # nothing ever served: anything whole may, and nothing is undone
+    served = {BASE} | {split.stable for split in splits}
+    if to is not None and to not in served and not is_new:
         known = ", ".join(sorted(served))
         raise NothingToDo(f"{to} was never stable; expected one of {known}")
 
@@ -57,7 +59,7 @@ def roll_back(
             told = f"taken back already, at revision {split.revision} by {split.by}"
             raise TakenBack(f"{told}: {split.reason}; to go further back, name the adapter")
         _is_meant(split, meant[0], to, revision)
-        return way_back(split, adapters, to, pinned=True)
+        return way_back(split, adapters, to, pinned=not is_new)
 
     return change(log, by, reason or ROLLED_BACK, undone, adapters=adapters)
 

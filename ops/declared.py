@@ -23,21 +23,21 @@ class CannotTell(Exception):
 
 
 class Declared(BaseModel):
-    """As the chart renders it. `stable`: None where it says nothing, as after an upgrade that reset
-    its values. `split`: the one that `stable` was told with, 0 for none.
+    """`split`: the one that `stable` was told with, 0 for none. `revision` is Helm's, of the day on
+    which this was said: a roll-back says again what an older one did.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    revision: Annotated[int, Field(ge=1)]  # Helm's; 1 for ever where Helm only renders
-    stable: Id | None = None
+    revision: Annotated[int, Field(ge=1)]
+    stable: Id
     split: NonNegativeInt = 0
 
     @classmethod
     def read(cls, data: Mapping[str, str]) -> Self:
-        """Of the chart's ConfigMap; raises ValueError."""
+        """Of the ConfigMap; raises ValueError."""
         try:
-            return cls.model_validate({name: value for name, value in data.items() if value})
+            return cls.model_validate(data)
         except ValidationError as error:
             raise ValueError(f"the release says {dict(data)}: {first_complaint(error)}") from error
 
@@ -48,8 +48,8 @@ class Release(Event):
     kind: Literal["release"] = "release"
     outcome: Outcome
     revision: Annotated[int, Field(ge=1)]
-    stable: Id | None = None
-    split: NonNegativeInt = 0
+    stable: Id
+    split: NonNegativeInt
     reason: Annotated[str, Field(min_length=1)]
 
     @property
@@ -69,12 +69,12 @@ def due(declared: Declared, met: Sequence[Release], split: Split) -> Due:
     last = met[-1].declared if met else None
     if declared == last:
         return Due.NOTHING if declared.stable == split.stable else Due.TELL
-    if declared.stable in (None, split.stable):
+    if declared.stable == split.stable:
         return Due.SEE
     if declared.split > max((one.split for one in met), default=0):
         return Due.SEE  # told by ops, which died before it could note it, or committed late
     if last and declared.stable == last.stable:
-        return Due.SEE  # something else was changed, before the last promotion was told
+        return Due.SEE  # something else was changed, or came back, before a promotion was told
     if _installed(declared, last) and declared.stable == BASE:
         return Due.SEE  # who installs it anew, beside what was kept, takes nothing back
     return Due.OBEY

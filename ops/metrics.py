@@ -78,7 +78,9 @@ class Metrics:
         )
         for guardrail in GUARDRAILS:
             self._crossed.labels(guardrail).set(0)
-        self._release = self._gauge("release_revision", "Helm's, of the release that runs.")
+        self._release = self._gauge(
+            "release_revision", "Of the release that says what serves; 0 without one."
+        )
         self._told = self._gauge("release_told", "1 while the release says what serves.")
         self._not_told = self._counter(
             "release_failures", "Times that the release could not be read or told."

@@ -1,18 +1,23 @@
-"""Helm: what serves, told as a revision of the release. The only file that runs helm."""
+"""Helm: what serves, told as a revision of a release of its own. The only file that runs helm.
 
-import base64
+The release holds one ConfigMap. So nothing else comes along with a roll-back of the model, no
+upgrade of the rest undoes one, and who may tell it need not be allowed to change the rest.
+"""
+
 import json
 import subprocess
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from ops.account import Account
 from ops.declared import CannotTell, shortened
 from serving.split import Split
 
+CHART = Path(__file__).with_name("model_chart")
 _TIMEOUT_SECONDS = 120
+# Helm that was killed half way leaves its revision pending, and refuses every other one for ever.
+_FORSAKEN = timedelta(seconds=2 * _TIMEOUT_SECONDS)
 
 
 class Helm:
@@ -20,34 +25,40 @@ class Helm:
         self,
         account: Account,
         release: str,
-        newest: Callable[[], Mapping[str, Any]],
         *,
         keeps: int,  # revisions
         env: Mapping[str, str],
     ) -> None:
-        self._account, self._release, self._newest = account, release, newest
+        self._account, self._release = account, release
         self._keeps, self._env = keeps, env
 
     def tell(self, split: Split, why: str) -> None:
-        """A new revision of the release as it is, but for what serves."""
-        newest = self._newest()
-        status = newest["info"]["status"]
-        if status != "deployed":  # its objects may be half of one chart, half of another
-            raise CannotTell(
-                f"revision {newest['version']} of {self._release} is {status}; expected deployed: "
-                "`helm rollback` or `helm upgrade` mends it"
-            )
-        with tempfile.TemporaryDirectory(prefix="chart-") as folder:
-            unpack(newest["chart"], Path(folder))
-            self._run(
-                *("upgrade", self._release, folder, "--reuse-values"),
-                *("--set-string", f"rollout.stable={split.stable}"),
-                *("--set", f"rollout.split={split.revision}"),
-                *("--description", shortened(why)),
-                *("--history-max", str(self._keeps)),
-            )
+        try:
+            self._upgrade(split, why)
+        except CannotTell:
+            if not self._is_forsaken():
+                raise
+            self._run("rollback", self._release)
+            self._upgrade(split, why)
 
-    def _run(self, *command: str) -> None:
+    def _upgrade(self, split: Split, why: str) -> None:
+        self._run(
+            *("upgrade", "--install", self._release, str(CHART), "--reset-values"),
+            *("--set-string", f"stable={split.stable}"),
+            *("--set", f"split={split.revision}"),
+            *("--description", shortened(why)),
+            *("--history-max", str(self._keeps)),
+        )
+
+    def _is_forsaken(self) -> bool:
+        try:
+            told = json.loads(self._run("status", self._release, "--output", "json"))["info"]
+            since = datetime.now(UTC) - datetime.fromisoformat(told["last_deployed"])
+        except (CannotTell, ValueError, KeyError):
+            return False
+        return str(told["status"]).startswith("pending") and since > _FORSAKEN
+
+    def _run(self, *command: str) -> str:
         try:
             done = subprocess.run(
                 ["helm", *command],
@@ -61,25 +72,12 @@ class Helm:
             raise CannotTell(f"helm cannot run: {error}") from error
         if done.returncode != 0:
             raise CannotTell(f"helm {command[0]}: {done.stderr.strip()[-1000:]}")
+        return done.stdout
 
     def _access(self) -> dict[str, str]:
-        access = {
+        return {
             "HELM_KUBEAPISERVER": self._account.url,
             "HELM_KUBETOKEN": self._account.token,
+            "HELM_KUBECAFILE": str(self._account.certificate),
             "HELM_NAMESPACE": self._account.namespace,
         }
-        if self._account.url.startswith("https"):
-            access["HELM_KUBECAFILE"] = str(self._account.certificate)
-        return access
-
-
-def unpack(chart: Mapping[str, Any], folder: Path) -> None:
-    """A chart as a release keeps it: the very one that was installed, whatever version we are."""
-    (folder / "Chart.yaml").write_text(json.dumps(chart["metadata"]))  # JSON is YAML
-    (folder / "values.yaml").write_text(json.dumps(chart.get("values") or {}))
-    if chart.get("schema"):
-        (folder / "values.schema.json").write_bytes(base64.b64decode(chart["schema"]))
-    for one in [*(chart.get("templates") or ()), *(chart.get("files") or ())]:
-        path = folder / one["name"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(one["data"]))

@@ -39,7 +39,7 @@ class Tells(Protocol):
 class Releases:
     log: Log
     adapters: Path
-    declared: Callable[[], Declared]
+    declared: Callable[[], Declared | None]  # None: there is no release yet
     teller: Tells
     leads: Callable[[], bool]
     metrics: Metrics
@@ -68,6 +68,9 @@ class Releases:
             return
         self._complaint = ""
         met, split = history.releases(self.log), by_hand.current(self.log)
+        if declared is None:
+            self._tell(split, None)
+            return
         self.metrics.release(declared.revision, told=declared.stable == split.stable)
         match what := due(declared, met, split):
             case Due.SEE:
@@ -79,9 +82,9 @@ class Releases:
 
     def _obey(self, declared: Declared) -> None:
         """As a person's roll-back: automation pauses, and training goes on from who serves."""
-        reason = f"revision {declared.revision} of the release says {declared.stable}"
+        reason = f"the release says {declared.stable}, as of its revision {declared.revision}"
         try:
-            self._move(str(declared.stable), reason)
+            by_hand.roll_back(self.log, self.adapters, BY, declared.stable, reason)
         except (by_hand.NothingToDo, AdapterError) as error:
             _log.warning("%s, which is refused: %s", reason, error)
             self._note(declared, "refused", str(error))
@@ -89,22 +92,11 @@ class Releases:
             _log.warning("%s, and so it is", reason)
             self._note(declared, "obeyed", reason)
 
-    def _move(self, stable: str, reason: str) -> None:
-        log, adapters = self.log, self.adapters
-
-        def first(now: Split) -> by_hand.Fields:
-            return by_hand.way_back(now, adapters, stable, pinned=False)
-
-        if len(history.splits(log)) > 1:
-            by_hand.roll_back(log, adapters, BY, stable, reason)
-        else:  # nothing ever served here: who installs a release says what serves first
-            by_hand.change(log, BY, reason, first, adapters=adapters)
-
-    def _tell(self, split: Split, last: Release) -> None:
+    def _tell(self, split: Split, last: Release | None) -> None:
         if self.clock() < self._not_before:
             return
         why = f"{split.stable}: {split.reason} (split {split.revision}, by {split.by})"
-        if last.outcome == "refused":
+        if last and last.outcome == "refused":
             why = f"{last.stable} was refused: {last.reason}; {why}"
         try:
             self.teller.tell(split, why)

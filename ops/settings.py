@@ -120,9 +120,7 @@ class Settings(BaseSettings):
     # Of several controllers one leads; where it dies, another one does after so long.
     ops_lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
 
-    # Under Helm: the ConfigMap in which the release says what serves.
-    ops_release_map: str | None = None
-    # The release that promotions become revisions of, by `helm upgrade`.
+    # On Kubernetes: the ConfigMap that says what serves, and the release of that name which has it.
     ops_release: str | None = None
     # GitOps: the file of values that says what serves, for who commits it; helm is never run.
     ops_release_file: Path | None = None
@@ -156,15 +154,6 @@ class Settings(BaseSettings):
     def _queries_need_somebody_to_ask(self) -> Self:
         if self.ops_queries and not self.ops_prometheus_url:
             raise ValueError("ops_queries are set; expected ops_prometheus_url, too")
-        return self
-
-    @model_validator(mode="after")
-    def _told_in_one_way(self) -> Self:
-        ways = [self.ops_release, self.ops_release_file]
-        if self.ops_release_map and ways.count(None) != 1:
-            raise ValueError(
-                "ops_release_map is set; expected ops_release or ops_release_file, one of them"
-            )
         return self
 
     @field_validator("ops_steps_percent")

@@ -30,6 +30,7 @@ from trainer.settings import Settings as Trainer
 MINORS = ("1.35", "1.36", "1.37")
 # The Prometheus Operator's, whose schemas come with it.
 FOREIGN = {"PodMonitor", "PrometheusRule"}
+GIT = ("--set", "rollout.told=git")
 KAFKA = ("--set", "log=kafka://kafka:9092")
 MODEL = ("--set", "model.path=Qwen/Qwen3-8B")
 TOGGLES = [
@@ -165,52 +166,30 @@ def test_ops_alone_is_given_a_token_and_may_change_one_map() -> None:
     asks = {name for name, pod in pods(manifests) if pod["automountServiceAccountToken"]}
     assert asks == {"tw-thumbwheel-ops"}
     rules = of(manifests, "Role", "ops")["rules"]
-    assert {one["resources"][0]: one["verbs"] for one in rules if one["verbs"] != ["get"]} == {
-        "configmaps": ["get", "patch"],
-        "secrets": ["get", "list", "create", "update", "delete"],
-    }
-    changed = [one for one in rules if "patch" in one["verbs"]]
-    assert [one["resourceNames"] for one in changed] == [["tw-thumbwheel-rollout"]]
-    seen = {resource for one in rules for resource in one["resources"]}
-    made = {
-        f"{one['kind'].lower()}s".replace("ys", "ies").replace("sss", "sses") for one in every()
-    }
-    assert made <= seen | {"ingresses"}, "helm looks at all that it made"
-
-
-def every() -> list[Manifest]:
-    """All that the chart ever makes."""
-    told = ("ingress.enabled=true", "ingress.host=h", "monitoring.operator=true")
-    return rendered(*MODEL, *KAFKA, *set_all((*told, "gateway.autoscaling.enabled=true")))
+    assert [(one["resources"], one.get("resourceNames"), one["verbs"]) for one in rules] == [
+        (["configmaps"], ["tw-thumbwheel-model"], ["get", "patch"]),
+        (["configmaps"], None, ["create"]),
+        (["secrets"], None, ["get", "list", "create", "update", "delete"]),
+    ]
 
 
 def test_with_gitops_ops_may_read_one_map_and_nothing_else() -> None:
-    manifests = rendered(*MODEL, *KAFKA, "--set", "rollout.told=file")
-    assert of(manifests, "Role", "ops")["rules"] == [
-        {
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "resourceNames": ["tw-thumbwheel-rollout"],
-            "verbs": ["get"],
-        }
-    ]
+    manifests = rendered(*MODEL, *KAFKA, *GIT)
+    (rule,) = of(manifests, "Role", "ops")["rules"]
+    assert (rule["resourceNames"], rule["verbs"]) == (["tw-thumbwheel-model"], ["get"])
     (ops,) = of(manifests, "Deployment", "ops")["spec"]["template"]["spec"]["containers"]
+    assert env(ops)["THUMBWHEEL_OPS_RELEASE"] == "tw-thumbwheel-model"
     assert env(ops)["THUMBWHEEL_OPS_RELEASE_FILE"] == "/data/rollout/values.yaml"
-    assert "THUMBWHEEL_OPS_RELEASE" not in env(ops)
 
 
-@pytest.mark.parametrize(
-    ("how", "stable"),
-    [
-        ((), "base"),
-        (("--is-upgrade",), ""),
-        (("--is-upgrade", "--set", "rollout.stable=m-v2"), "m-v2"),
-    ],
-    ids=["an install", "an upgrade that reset values", "what ops told"],
-)
-def test_the_release_says_what_serves(how: tuple[str, ...], stable: str) -> None:
-    said = of(rendered(*MODEL, *KAFKA, *how), "ConfigMap", "rollout")["data"]
-    assert said == {"revision": "1", "stable": stable, "split": "0"}
+def test_with_gitops_the_values_say_what_serves() -> None:
+    def said(*values: str) -> Manifest:
+        found = rendered(*MODEL, *KAFKA, *GIT, *set_all(values))
+        return dict(of(found, "ConfigMap", "model")["data"])
+
+    assert said() == {"revision": "1", "stable": "base", "split": "0"}
+    told = said("rollout.stable=model-v4", "rollout.split=12")
+    assert told == {"revision": "1", "stable": "model-v4", "split": "12"}
 
 
 def test_what_is_extra_reaches_every_pod() -> None:
@@ -254,7 +233,8 @@ def test_alerts_are_those_of_the_repository() -> None:
         (("log=",), "log is empty: a file on one node; expected kafka://HOST:PORT, or one gateway"),
         (("ingress.enabled=true",), "ingress.host is not set; expected the name"),
         (("rollout.stable=a b",), "'/rollout/stable': 'a b' does not match pattern"),
-        (("rollout.told=flux",), "'/rollout/told': value must be one of 'helm', 'file'"),
+        (("rollout.told=flux",), "'/rollout/told': value must be one of 'helm', 'git'"),
+        (("rollout.stable=model-v4",), "rollout.stable is set, and rollout.told is helm"),
         (("model.path=",), "model.path is not set; expected a model's name, or model.volume"),
     ],
 )

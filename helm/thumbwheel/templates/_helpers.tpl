@@ -59,9 +59,8 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
   "OPS_HOST" "0.0.0.0"
   "OPS_METRICS_HOST" "0.0.0.0" }}
 {{- if eq (.room | default "") "ops" }}
-{{- $_ := set $own "OPS_RELEASE_MAP" (printf "%s-rollout" (include "thumbwheel.fullname" .root)) }}
+{{- $_ := set $own "OPS_RELEASE" (printf "%s-model" (include "thumbwheel.fullname" .root)) }}
 {{- if eq .root.Values.rollout.told "helm" }}
-{{- $_ := set $own "OPS_RELEASE" .root.Release.Name }}
 {{- $_ := set $own "OPS_RELEASE_KEEPS" (.root.Values.rollout.keeps | toString) }}
 {{- else }}
 {{- $_ := set $own "OPS_RELEASE_FILE" .root.Values.rollout.file }}
