@@ -14,10 +14,10 @@ BIN := .venv/bin
 ROOMS := feedback trainer serving ops
 BENCHES := $(filter-out __init__,$(basename $(notdir $(wildcard tests/bench/*.py))))
 # What is not even looked at saves each process seconds of loading engines.
-QUICK := $(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/gpu \
+QUICK := $(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/gpu --ignore tests/cluster \
   -m "not integration and not gpu" -n 2 --dist loadfile
 
-.PHONY: demo check test coverage bench test-gpu clean
+.PHONY: demo check test test-cluster coverage bench test-gpu clean
 
 demo: .venv/demo.installed $(if $(filter kafka,$(LOG)),.venv/kafka.installed)
 	$(BIN)/python -m ops.demo --log '$(LOG)'
@@ -33,6 +33,10 @@ test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/s
 	$(QUICK)
 	$(BIN)/python -m pytest tests -m "integration and not alone and not gpu" -n 2 --dist loadfile
 	$(BIN)/python -m pytest tests/integration -m alone --durations=30
+
+# On a real Kubernetes: KUBECONFIG's where it is set, else one that is made here, as root on Debian.
+test-cluster: .venv/test.installed .venv/kafka.installed .venv/helm.installed
+	$(BIN)/python -m pytest tests/cluster -m cluster --durations=10
 
 # The quick tests again, counting lines: that makes them half as fast.
 coverage: .venv/test.installed

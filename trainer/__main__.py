@@ -42,6 +42,7 @@ _log = logging.getLogger("trainer")
 def main() -> None:
     asked = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kafka").setLevel(logging.WARNING)
     _end_when_told(alone=asked.once or asked.if_due)
     with settings_told("trainer", Settings.model_fields):
         if asked.export:

@@ -25,6 +25,7 @@ _log = logging.getLogger("trainer.score")
 def main() -> None:
     no_arguments("python -m trainer.score", __doc__)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kafka").setLevel(logging.WARNING)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     os.nice(19)  # nobody waits for a score

@@ -118,6 +118,15 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* GPUs are counted apart: maps of values are merged, and a limit could not be taken back. */}}
+{{- define "thumbwheel.resources" -}}
+{{- $all := deepCopy .resources }}
+{{- if .gpus }}
+{{- $all = mergeOverwrite $all (dict "limits" (dict "nvidia.com/gpu" (.gpus | toString))) }}
+{{- end }}
+{{- toYaml $all }}
+{{- end }}
+
 {{- define "thumbwheel.where" -}}
 {{- with .nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}

@@ -1,0 +1,344 @@
+"""The loop on a real Kubernetes: installed, rolled, rolled back, and bereft of its pods.
+
+The tests go on from each other: one release, installed once, costs minutes.
+"""
+
+import asyncio
+import json
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+
+from feedback.events import BASE, Completion, Correction, Outcome, Retraction, Thumb, decode
+from feedback.log import open_log, read_all
+from ops import history
+from ops.demo.brokers import Broker, brokers
+from ops.demo.processes import teach
+from ops.demo.users import Crowd, Habits
+from serving.split import Split
+from tests.cluster import images
+from tests.cluster.node import Node, node
+from tests.cluster.release import CHART, MODEL, RELEASE, ROOT, Cluster, Manifest, until
+from tests.cluster.servers import IP
+from tests.integration.load import Load
+
+pytestmark = pytest.mark.cluster
+
+HERE = Path(__file__).parent
+APP, MOUNTED = "localhost/thumbwheel:tried", "localhost/thumbwheel-mounted:tried"
+ACCOUNT = f"system:serviceaccount:tried:{RELEASE}-ops"
+VERDICTS = (Thumb, Correction, Outcome, Retraction)
+_ROOMS = {"gateway": 2, "engine": 2, "worker": 1, "rounds": 1, "score": 1, "ops": 2}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it all lies on the machine."""
+
+    cluster: Cluster
+    log: str
+    diary: Path
+
+    @property
+    def url(self) -> str:
+        return self.cluster.url("gateway")
+
+    def split(self) -> Split:
+        with closing(open_log(self.log)) as log:
+            return history.splits(log)[-1]
+
+    def revision_of(self, adapter: str) -> str:
+        """Helm's, that first told of it."""
+        told = (one for one in self.cluster.story() if one["description"].startswith(adapter))
+        return str(next(told)["revision"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("cluster")
+    asyncio.run(teach(folder / "model", seed=0))
+    for path in (folder / "model").iterdir():
+        path.chmod(0o644)  # pods are another user
+    with node(folder / "node") as one, brokers(folder / "kafka", settings=_outside) as (broker,):
+        _load_images(one, folder)
+        cluster = Cluster(one.kubeconfig, "tried")
+        _prepare(cluster, folder)
+        log = f"kafka://{IP}:{broker.port}?partitions=2"
+        cluster.helm(
+            *("install", RELEASE, CHART, "-f", HERE / "values.yaml", "--set-string", f"log={log}"),
+            *("--wait", "--timeout", "10m"),
+        )
+        yield Place(cluster, log, folder / "diary.jsonl")
+
+
+def _outside(broker: Broker) -> dict[str, object]:
+    """Pods reach it too."""
+    said = f"PLAINTEXT://0.0.0.0:{broker.port},CONTROLLER://127.0.0.1:{broker.controller_port}"
+    return {"listeners": said, "advertised.listeners": f"PLAINTEXT://{IP}:{broker.port}"}
+
+
+def _load_images(one: Node, folder: Path) -> None:
+    images.have_base(one.base)
+    base = {"BASE": images.BASE}
+    app = ROOT / "helm/images/Dockerfile"
+    one.load(images.built(app, "app", ROOT, APP, base, folder / "app.tar"))
+    mounted = HERE / "Dockerfile"
+    one.load(images.built(mounted, "", ROOT, MOUNTED, base, folder / "mounted.tar"))
+
+
+def _prepare(cluster: Cluster, folder: Path) -> None:
+    about = {"name": cluster.namespace, "labels": {_ENFORCED: "restricted"}}
+    cluster.run(
+        *("kubectl", "apply", "-f", "-"),
+        told=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": about}),
+    )
+    environment = Path(sysconfig.get_path("purelib"))
+    for name, path in (("model", folder / "model"), ("environment", environment)):
+        cluster.apply(*_mounted(name, path, cluster.namespace))
+
+
+_ENFORCED = "pod-security.kubernetes.io/enforce"
+
+
+def _mounted(name: str, path: Path, namespace: str) -> Iterator[Manifest]:
+    """A folder of the node, for claims of that name: pods themselves may mount none."""
+    common = {"storageClassName": "", "accessModes": ["ReadOnlyMany"]}
+    of = {"kind": "PersistentVolume", "apiVersion": "v1", "metadata": {"name": name}}
+    claim = {"name": name, "namespace": namespace}
+    host = {"hostPath": {"path": str(path)}, "capacity": {"storage": "1Gi"}, "claimRef": claim}
+    yield {**of, "spec": {**common, **host}}
+    wanted = {"volumeName": name, "resources": {"requests": {"storage": "1Gi"}}}
+    yield {
+        **of,
+        "kind": "PersistentVolumeClaim",
+        "metadata": claim,
+        "spec": {**common, **wanted},
+    }
+
+
+@contextmanager
+def users(place: Place) -> Iterator[None]:
+    """Chat and rate, while the body runs."""
+    stop = asyncio.Event()
+
+    async def chat() -> None:
+        running.set_result(asyncio.get_running_loop())
+        async with httpx.AsyncClient(base_url=place.url, timeout=60, trust_env=False) as client:
+            await Crowd(client, "demo", habits=Habits(seats=8), diary=place.diary).chat(stop)
+
+    running: Future[asyncio.AbstractEventLoop] = Future()
+    thread = threading.Thread(target=lambda: asyncio.run(chat()))
+    thread.start()
+    try:
+        yield
+    finally:
+        running.result(10).call_soon_threadsafe(stop.set)
+        thread.join(120)
+
+
+def examples(place: Place) -> int:
+    with closing(open_log(place.log)) as log:
+        return sum(1 for _ in read_all(log, "verdicts"))
+
+
+def asked(place: Place, user: str) -> tuple[str, str]:
+    """The adapter in the header, and the model in vLLM's own answer."""
+    with openai.OpenAI(base_url=f"{place.url}/v1", api_key="none", max_retries=0) as client:
+        raw = client.chat.completions.with_raw_response.create(
+            model="demo",
+            user=user,
+            max_tokens=8,
+            messages=[{"role": "user", "content": "How do I make tea?"}],
+        )
+    return raw.headers["x-thumbwheel-adapter"], raw.parse().model
+
+
+def test_every_pod_is_ready_and_restricted(place: Place) -> None:
+    for room, count in _ROOMS.items():
+        assert place.cluster.are_ready(room, count), room
+    loose = place.cluster.tried(
+        *("kubectl", "-n", "tried", "run", "loose", f"--image={APP}", "--restart=Never")
+    )
+    assert "violates PodSecurity" in loose.stderr
+
+
+def test_an_unmodified_client_chats_through_the_service(place: Place) -> None:
+    assert asked(place, "ann") == (BASE, "demo")
+
+
+def test_thumbs_a_round_as_a_job_and_a_canary_make_a_revision_that_says_why(place: Place) -> None:
+    with users(place):
+        until(lambda: examples(place) > 200, 300, lambda: examples(place))
+        place.cluster.round("round-1")
+        until(lambda: place.split().stable == "demo-v1", 600, lambda: place.cluster.ops("status"))
+    until(lambda: place.cluster.serving() == "demo-v1", 30, place.cluster.story)
+    first, *_, last = place.cluster.story()
+    assert first["description"] == "base: nothing is better yet (split 1, by ops)"
+    assert last["description"].startswith("demo-v1: better: gain ")
+    assert {asked(place, f"user-{number}") for number in range(8)} == {("demo-v1", "demo-v1")}
+
+
+def test_helm_rollback_brings_the_former_adapter_back_and_touches_no_pod(place: Place) -> None:
+    with users(place):
+        until(lambda: place.split().canary is None, 60, place.split)
+        promoted_by_hand(place, "round-2")
+    newer = place.split().stable
+    assert newer not in (BASE, "demo-v1")
+    until(lambda: place.cluster.serving() == newer, 30, place.cluster.story)
+    before = {room: place.cluster.lives(room) for room in _ROOMS}
+    place.cluster.helm("rollback", MODEL, place.revision_of("demo-v1"))
+    began = time.monotonic()
+    until(lambda: asked(place, "ann") == ("demo-v1", "demo-v1"), 5, place.split)
+    print(f"\nthe former adapter answers {time.monotonic() - began:.1f} s after helm rollback")
+    assert {asked(place, f"user-{number}") for number in range(8)} == {("demo-v1", "demo-v1")}
+    split = place.split()
+    assert (split.stable, split.canary, split.pinned, split.by) == ("demo-v1", None, True, "helm")
+    assert {room: place.cluster.lives(room) for room in _ROOMS} == before
+    assert "paused" in place.cluster.ops("status")
+
+
+def promoted_by_hand(place: Place, name: str) -> None:
+    """The adapter of one more round."""
+    had = place.split().stable
+    seen = examples(place)
+    until(lambda: examples(place) > seen + 200, 300, lambda: examples(place))
+    place.cluster.round(name)
+    until(lambda: place.split().canary is not None, 120, lambda: place.cluster.ops("status"))
+    place.cluster.ops("promote", "--reason", "I like it")
+    assert place.split().stable != had
+
+
+def test_the_next_round_learns_from_the_former_adapter(place: Place) -> None:
+    with users(place):
+        seen = examples(place)
+        until(lambda: examples(place) > seen + 200, 300, lambda: examples(place))
+        place.cluster.round("round-3")
+    told = place.cluster.kubectl(
+        *("exec", f"deployment/{RELEASE}-ops", "--"),
+        *("sh", "-c", "cat $(ls -td /data/adapters/demo-v*/manifest.json | head -1)"),
+    )
+    assert json.loads(told)["parent"] == "demo-v1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "may"),
+    [
+        (("get", f"configmap/{MODEL}"), "yes"),
+        (("patch", f"configmap/{MODEL}"), "yes"),
+        (("create", "secrets"), "yes"),
+        (("get", f"configmap/{RELEASE}-plan"), "no"),
+        (("delete", f"configmap/{MODEL}"), "no"),
+        (("list", "configmaps"), "no"),
+        (("patch", f"statefulset/{RELEASE}-engine"), "no"),
+        (("get", "pods"), "no"),
+        (("delete", "pods"), "no"),
+        (("create", "pods/exec"), "no"),
+        (("create", "rolebindings"), "no"),
+        (("get", "nodes"), "no"),
+    ],
+)
+def test_the_controller_may_do_what_it_needs_and_nothing_else(
+    place: Place, asked: tuple[str, str], may: str
+) -> None:
+    done = place.cluster.tried("kubectl", "-n", "tried", "auth", "can-i", *asked, f"--as={ACCOUNT}")
+    assert done.stdout.strip() == may
+
+
+def test_nobody_else_is_given_a_token(place: Place) -> None:
+    for room in _ROOMS:
+        mounted = {
+            volume["name"] for pod in place.cluster.pods(room) for volume in pod["spec"]["volumes"]
+        }
+        assert any(name.startswith("kube-api-access") for name in mounted) == (room == "ops")
+
+
+@contextmanager
+def load(place: Place) -> Iterator[Load]:
+    """Clients that chat and judge while the body runs; afterwards all of it is on the log."""
+    made = Load(place.url, seed=int(time.time()), clients=6)
+    stop = asyncio.Event()
+    running: Future[asyncio.AbstractEventLoop] = Future()
+
+    async def go() -> None:
+        running.set_result(asyncio.get_running_loop())
+        await made.run(stop)
+
+    thread = threading.Thread(target=lambda: asyncio.run(go()))
+    thread.start()
+    try:
+        yield made
+    finally:
+        running.result(10).call_soon_threadsafe(stop.set)
+        thread.join(180)
+    until(lambda: not missing(place, made), 60, lambda: missing(place, made))
+
+
+def missing(place: Place, made: Load) -> set[str]:
+    """Verdicts that were accepted, and completions that were answered, which are not on the log."""
+    with closing(open_log(place.log)) as log:
+        keys = {decode(one.value, VERDICTS).key for one in read_all(log, "verdicts")}
+        ids = {decode(one.value, (Completion,)).id for one in read_all(log, "completions")}
+    return (made.ledger.keys - keys) | (made.ledger.answered.keys() - ids)
+
+
+def nothing_failed(made: Load) -> None:
+    counts = made.ledger.counts
+    print(f"\n{dict(counts)}")
+    assert counts["chats answered"] > 20
+    assert (counts["chats failed"], counts["verdicts failed"]) == (0, 0)
+
+
+def test_a_rolling_upgrade_of_the_gateways_fails_no_request(place: Place) -> None:
+    before = place.cluster.lives("gateway")
+    with load(place) as made:
+        place.cluster.helm(
+            *("upgrade", RELEASE, CHART, "--reuse-values", "--set", "extra.env.ROLLED=yes"),
+            *("--wait", "--timeout", "10m"),
+        )
+    after = place.cluster.lives("gateway")
+    assert after.keys() == before.keys()
+    assert not {who for who, _ in after.values()} & {who for who, _ in before.values()}
+    nothing_failed(made)
+
+
+@pytest.mark.parametrize("room", ["gateway", "ops", "worker", "engine"])
+def test_a_pod_that_is_deleted_under_load_fails_no_request_and_loses_no_verdict(
+    place: Place, room: str
+) -> None:
+    victim = place.cluster.pods(room)[0]["metadata"]["name"]
+    with load(place) as made:
+        time.sleep(3)
+        place.cluster.kubectl("delete", "pod", victim)
+        until(
+            lambda: place.cluster.are_ready(room, _ROOMS[room]),
+            300,
+            lambda: place.cluster.pods(room),
+        )
+        time.sleep(3)
+    nothing_failed(made)
+
+
+def test_a_new_engine_serves_every_adapter_with_no_load_call(place: Place) -> None:
+    (first, *_) = place.cluster.pods("engine")
+    address = first["status"]["podIP"]
+    for adapter in ("demo-v1", place.split().stable):
+        answer = httpx.post(
+            f"http://{address}:8000/v1/chat/completions",
+            json={
+                "model": adapter,
+                "messages": [{"role": "user", "content": "Hello"}],
+                "max_tokens": 1,
+            },
+            timeout=60,
+            trust_env=False,
+        )
+        assert answer.json()["model"] == adapter
