@@ -5,10 +5,12 @@ The tests go on from each other: one release, installed once, costs minutes.
 
 import asyncio
 import json
+import os
 import sysconfig
 import threading
 import time
-from collections.abc import Iterator
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -47,10 +49,13 @@ class Place:
     cluster: Cluster
     log: str
     diary: Path
+    broker: Broker | None  # of Kafka, where it is ours
+    install: Callable[[], None]
 
     @property
     def url(self) -> str:
-        return self.cluster.url("gateway")
+        """Of the gateways' Service, where it is reached from here."""
+        return os.environ.get("THUMBWHEEL_TEST_URL") or self.cluster.url("gateway")
 
     def split(self) -> Split:
         with closing(open_log(self.log)) as log:
@@ -65,19 +70,49 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("cluster")
+    begun = _yours if os.environ.get("KUBECONFIG") else _ours
+    with begun(folder) as (cluster, values, broker):
+
+        def install() -> None:
+            cluster.helm("install", RELEASE, CHART, *values, "--wait", "--timeout", "10m")
+
+        install()
+        told = cluster.helm("get", "values", RELEASE, "--output", "json")
+        yield Place(cluster, json.loads(told)["log"], folder / "diary.jsonl", broker, install)
+
+
+Begun = tuple[Cluster, list[str | Path], Broker | None]
+
+
+@contextmanager
+def _yours(folder: Path) -> Iterator[Begun]:
+    """With values as in values.yaml, that say where your images, model and Kafka are."""
+    values = os.environ.get("THUMBWHEEL_TEST_VALUES", "")
+    assert Path(values).is_file(), (
+        f"THUMBWHEEL_TEST_VALUES is {values!r}; with KUBECONFIG expected a file of values, as "
+        "tests/cluster/values.yaml is, with your images, model and log"
+    )
+    cluster = Cluster(Path(os.environ["KUBECONFIG"]), "tried")
+    _make_namespace(cluster)
+    yield cluster, ["-f", values], None
+    for release in (RELEASE, MODEL):
+        cluster.helm("uninstall", release, "--ignore-not-found", "--wait")
+
+
+@contextmanager
+def _ours(folder: Path) -> Iterator[Begun]:
     asyncio.run(teach(folder / "model", seed=0))
     for path in (folder / "model").iterdir():
         path.chmod(0o644)  # pods are another user
     with node(folder / "node") as one, brokers(folder / "kafka", settings=_outside) as (broker,):
         _load_images(one, folder)
         cluster = Cluster(one.kubeconfig, "tried")
-        _prepare(cluster, folder)
-        log = f"kafka://{IP}:{broker.port}?partitions=2"
-        cluster.helm(
-            *("install", RELEASE, CHART, "-f", HERE / "values.yaml", "--set-string", f"log={log}"),
-            *("--wait", "--timeout", "10m"),
-        )
-        yield Place(cluster, log, folder / "diary.jsonl")
+        _make_namespace(cluster)
+        environment = Path(sysconfig.get_path("purelib"))
+        for name, path in (("model", folder / "model"), ("environment", environment)):
+            cluster.apply(*_mounted(name, path, cluster.namespace))
+        log = f"log=kafka://{IP}:{broker.port}?partitions=2"
+        yield cluster, ["-f", HERE / "values.yaml", "--set-string", log], broker
 
 
 def _outside(broker: Broker) -> dict[str, object]:
@@ -95,18 +130,11 @@ def _load_images(one: Node, folder: Path) -> None:
     one.load(images.built(mounted, "", ROOT, MOUNTED, base, folder / "mounted.tar"))
 
 
-def _prepare(cluster: Cluster, folder: Path) -> None:
-    about = {"name": cluster.namespace, "labels": {_ENFORCED: "restricted"}}
-    cluster.run(
-        *("kubectl", "apply", "-f", "-"),
-        told=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": about}),
-    )
-    environment = Path(sysconfig.get_path("purelib"))
-    for name, path in (("model", folder / "model"), ("environment", environment)):
-        cluster.apply(*_mounted(name, path, cluster.namespace))
-
-
-_ENFORCED = "pod-security.kubernetes.io/enforce"
+def _make_namespace(cluster: Cluster) -> None:
+    enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
+    about = {"name": cluster.namespace, "labels": enforced}
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
+    cluster.run("kubectl", "apply", "-f", "-", told=json.dumps(made))
 
 
 def _mounted(name: str, path: Path, namespace: str) -> Iterator[Manifest]:
@@ -297,13 +325,23 @@ def nothing_failed(made: Load) -> None:
     assert (counts["chats failed"], counts["verdicts failed"]) == (0, 0)
 
 
-def test_a_rolling_upgrade_of_the_gateways_fails_no_request(place: Place) -> None:
+def all_ready(place: Place) -> None:
+    for room, count in _ROOMS.items():
+        until(
+            lambda: place.cluster.are_ready(room, count),  # noqa: B023 (at once)
+            400,
+            lambda: place.cluster.kubectl("get", "pods"),
+        )
+
+
+def test_a_rolling_upgrade_fails_no_request(place: Place) -> None:
     before = place.cluster.lives("gateway")
     with load(place) as made:
         place.cluster.helm(
             *("upgrade", RELEASE, CHART, "--reuse-values", "--set", "extra.env.ROLLED=yes"),
             *("--wait", "--timeout", "10m"),
         )
+        all_ready(place)
     after = place.cluster.lives("gateway")
     assert after.keys() == before.keys()
     assert not {who for who, _ in after.values()} & {who for who, _ in before.values()}
@@ -318,11 +356,7 @@ def test_a_pod_that_is_deleted_under_load_fails_no_request_and_loses_no_verdict(
     with load(place) as made:
         time.sleep(3)
         place.cluster.kubectl("delete", "pod", victim)
-        until(
-            lambda: place.cluster.are_ready(room, _ROOMS[room]),
-            300,
-            lambda: place.cluster.pods(room),
-        )
+        all_ready(place)
         time.sleep(3)
     nothing_failed(made)
 
@@ -342,3 +376,58 @@ def test_a_new_engine_serves_every_adapter_with_no_load_call(place: Place) -> No
             trust_env=False,
         )
         assert answer.json()["model"] == adapter
+
+
+def test_while_kafka_is_lost_all_are_served_and_nothing_is_lost(place: Place) -> None:
+    if place.broker is None:
+        pytest.skip("Kafka is yours: it is not killed")
+    with load(place) as made:
+        time.sleep(2)
+        place.broker.kill()
+        time.sleep(10)
+        place.broker.start()
+        place.broker.wait()
+        time.sleep(3)
+    nothing_failed(made)
+
+
+def test_a_node_that_is_lost_with_all_its_pods_loses_no_verdict(place: Place) -> None:
+    """Requests fail meanwhile, as there is no other node: nothing that was accepted is gone."""
+    stable = place.split().stable
+    with load(place) as made:
+        time.sleep(5)
+        place.cluster.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
+        all_ready(place)
+        time.sleep(3)
+    print(f"\n{dict(made.ledger.counts)}")
+    assert place.split().stable == stable
+
+
+def test_a_new_key_of_the_control_api_is_the_only_one(place: Place) -> None:
+    keys = f"{RELEASE}-keys"
+    old = place.cluster.get("secret", keys)["data"]["ops-key"]
+    new = b64encode(b"another").decode()
+    place.cluster.kubectl("patch", "secret", keys, f'--patch={{"data":{{"ops-key":"{new}"}}}}')
+    place.cluster.kubectl("rollout", "restart", f"deployment/{RELEASE}-ops")
+    place.cluster.kubectl("rollout", "status", f"deployment/{RELEASE}-ops", "--timeout=120s")
+    codes = [
+        httpx.post(
+            f"{place.cluster.url('ops')}/v1/resume",
+            headers={"authorization": f"Bearer {b64decode(key).decode()}"},
+            trust_env=False,
+        ).status_code
+        for key in (old, new)
+    ]
+    assert codes[0] == 401 and codes[1] in (200, 409)
+
+
+def test_what_is_installed_anew_goes_on_where_it_was(place: Place) -> None:
+    split, story = place.split(), place.cluster.story()
+    keys = place.cluster.get("secret", f"{RELEASE}-keys")["data"]
+    place.cluster.helm("uninstall", RELEASE, "--wait", "--timeout", "5m")
+    place.install()
+    all_ready(place)
+    assert place.cluster.get("secret", f"{RELEASE}-keys")["data"] == keys
+    assert asked(place, "ann") == (split.stable, split.stable)
+    assert place.split() == split
+    assert place.cluster.story() == story

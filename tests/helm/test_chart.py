@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from feedback.settings import Settings as Feedback
+from ops.dashboards import write
 from ops.settings import Settings as Ops
 from serving.settings import Settings as Serving
 from tests.helm.chart import (
@@ -28,15 +29,15 @@ from tests.helm.values import PAGE, page, table
 from trainer.settings import Settings as Trainer
 
 MINORS = ("1.35", "1.36", "1.37")
-# The Prometheus Operator's, whose schemas come with it.
-FOREIGN = {"PodMonitor", "PrometheusRule"}
+# The Prometheus Operator's and the Gateway API's, whose schemas come with them.
+FOREIGN = {"PodMonitor", "PrometheusRule", "HTTPRoute"}
 GIT = ("--set", "rollout.told=git")
 KAFKA = ("--set", "log=kafka://kafka:9092")
 MODEL = ("--set", "model.path=Qwen/Qwen3-8B")
 TOGGLES = [
     ("gateway.place=alone", "gateway.place=inside"),
     ("gateway.autoscaling.enabled=true", "networkPolicy.enabled=false"),
-    ("trainer.nodes=1", "trainer.nodes=2"),
+    ("trainer.nodes=1,dashboards.enabled=true", "trainer.nodes=2,rollout.told=git"),
     ("secret.name=", "secret.name=mine,secret.engineKey=engine"),
     ("data.existingClaim=,score.enabled=false", "data.existingClaim=mine,monitoring.operator=true"),
 ]
@@ -220,6 +221,36 @@ def test_alerts_are_those_of_the_repository() -> None:
     assert all(group["rules"] for groups in told.values() for group in groups)
 
 
+def test_dashboards_are_those_of_the_code(tmp_path: Path) -> None:
+    write(tmp_path)
+    kept = {path.name: path.read_text() for path in (CHART / "dashboards").iterdir()}
+    assert kept == {path.name: path.read_text() for path in tmp_path.iterdir()}, (
+        "python -m ops.dashboards helm/thumbwheel/dashboards writes them"
+    )
+    told = dict[str, str]()
+    for one in rendered(*MODEL, *KAFKA, "--set", "dashboards.enabled=true"):
+        if one["metadata"]["labels"].get("grafana_dashboard"):
+            told |= one["data"]
+    assert told == kept
+
+
+def test_a_route_leads_to_the_gateways() -> None:
+    route = ("route.enabled=true", "route.parentRefs[0].name=public", "route.hostnames[0]=chat")
+    found = of(rendered(*MODEL, *KAFKA, *set_all(route)), "HTTPRoute", "gateway")["spec"]
+    assert found["parentRefs"] == [{"name": "public"}] and found["hostnames"] == ["chat"]
+    assert found["rules"][0]["backendRefs"] == [{"name": "tw-thumbwheel-gateway", "port": 80}]
+
+
+def test_engines_alone_fetch_adapters_from_elsewhere() -> None:
+    manifests = rendered(*MODEL, *KAFKA, "--set", "engine.adapters=s3://bucket/adapters")
+    told = {
+        name: env(container)["THUMBWHEEL_ADAPTERS"]
+        for name, pod in pods(manifests)
+        for container in pod["containers"]
+    }
+    assert {name for name, at in told.items() if at != "/data/adapters"} == {"tw-thumbwheel-engine"}
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
@@ -235,6 +266,8 @@ def test_alerts_are_those_of_the_repository() -> None:
         (("rollout.stable=a b",), "'/rollout/stable': 'a b' does not match pattern"),
         (("rollout.told=flux",), "'/rollout/told': value must be one of 'helm', 'git'"),
         (("rollout.stable=model-v4",), "rollout.stable is set, and rollout.told is helm"),
+        (("route.enabled=true",), "route.parentRefs is not set; expected the Gateways"),
+        (("engine.gpus=-1",), "'/engine/gpus': minimum: got -1, want 0"),
         (("model.path=",), "model.path is not set; expected a model's name, or model.volume"),
     ],
 )

@@ -58,6 +58,9 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
   "TRAINER_METRICS_HOST" "0.0.0.0"
   "OPS_HOST" "0.0.0.0"
   "OPS_METRICS_HOST" "0.0.0.0" }}
+{{- if and (eq (.room | default "") "engine") .root.Values.engine.adapters }}
+{{- $_ := set $own "ADAPTERS" .root.Values.engine.adapters }}
+{{- end }}
 {{- if eq (.room | default "") "ops" }}
 {{- $_ := set $own "OPS_RELEASE" (printf "%s-model" (include "thumbwheel.fullname" .root)) }}
 {{- if eq .root.Values.rollout.told "helm" }}
