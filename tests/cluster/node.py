@@ -60,13 +60,13 @@ class Node:
 @contextmanager
 def node(folder: Path) -> Iterator[Node]:
     """A node that is ready. As root; it waits for another one of this machine to end."""
-    made = _made()
+    parts = made()
     with _swept(), ExitStack() as running:
-        place = _laid_out(made, folder)
+        place = _laid_out(parts, folder)
         servers = _Servers(folder, running)
         servers.start(first(place))
         servers.wait("containerd", lambda: place.socket.exists())
-        _load(made / "pause.tar")
+        _load(parts / "pause.tar")
         api = Api(place.url, place.certificate, place.token)
         servers.wait("the API", lambda: api.answers("/readyz"))
         api.create(CLASSES, default_class())
@@ -77,10 +77,11 @@ def node(folder: Path) -> Iterator[Node]:
         servers.wait("the node", lambda: api.is_ready(NAME))
         servers.wait("an account", lambda: api.answers(ACCOUNT))
         servers.wait("the names", lambda: _is_known(f"kubernetes.default.svc.{DOMAIN}"))
-        yield Node(folder, place.kubeconfig, made / "base.tar")
+        yield Node(folder, place.kubeconfig, parts / "base.tar")
 
 
-def _made() -> Path:
+def made() -> Path:
+    """The folder of what `install` makes, once for each version of it."""
     done = subprocess.run([Path(__file__).parent / "install"], stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, "tests/cluster/install failed; it said why"
     return Path(done.stdout.splitlines()[-1])
