@@ -236,5 +236,8 @@ def inherited_env() -> dict[str, str]:
 
 def operator() -> str:
     """Who types the command, for the record."""
-    name = getpass.getuser()
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # as in a pod, whose user has no name
+        name = f"user {os.getuid()}"
     return f"{name} (a person)" if name == GUARD else name  # or their word would be the guard's
