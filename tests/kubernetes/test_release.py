@@ -5,7 +5,9 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,11 +18,12 @@ from ops.declared import CannotTell, Declared
 from ops.kubernetes import Kubernetes
 from ops.metrics import Metrics
 from ops.release import Helm
-from ops.releases import Releases
+from ops.releases import Releases, Tells
 from ops.settings import inherited_env
-from tests.helm.chart import ROOT
+from ops.values_file import ValuesFile
+from tests.helm.chart import CHART, ROOT
 from tests.kubernetes.apiserver import ApiServer
-from tests.kubernetes.clients import helm, kubectl, worked
+from tests.kubernetes.clients import DEMO, helm, kubectl, worked
 from tests.ops.made import Place
 from tests.ops.moved import promote
 
@@ -51,7 +54,13 @@ def teller(api: ApiServer, name: str = OPS) -> Helm:
 
 @pytest.fixture
 def look(installed: ApiServer, place: Place) -> Iterator[Look]:
-    kubernetes = Kubernetes(account(installed))
+    with looking(installed, place, teller(installed)) as look:
+        yield look
+
+
+@contextmanager
+def looking(api: ApiServer, place: Place, tells: Tells) -> Iterator[Look]:
+    kubernetes = Kubernetes(account(api))
 
     def declared() -> Declared | None:
         data = kubernetes.config_map(MODEL)
@@ -61,7 +70,7 @@ def look(installed: ApiServer, place: Place) -> Iterator[Look]:
         log=place.log,
         adapters=place.adapters,
         declared=declared,
-        teller=teller(installed),
+        teller=tells,
         leads=lambda: True,
         metrics=Metrics(),
     )
@@ -206,6 +215,39 @@ def pending(api: ApiServer, since: timedelta) -> None:
     secret = {**kept, "metadata": about, "data": {"release": packed}}
     worked(kubectl(api, "delete", "secret", name, "--ignore-not-found"))
     worked(kubectl(api, "create", "-f", "-", told=json.dumps(secret)))
+
+
+def test_with_gitops_a_commit_is_seen_and_one_that_is_taken_back_is_a_roll_back(
+    api: ApiServer, place: Place, tmp_path: Path
+) -> None:
+    committed = [tmp_path / "none.yaml"]
+    committed[0].touch()
+    by_git = ("-f", DEMO, "--set", "rollout.told=git")
+
+    def applied() -> None:
+        """As Flux does it at each commit."""
+        worked(helm(api, "upgrade", "--install", "tw", CHART, *by_git, "-f", committed[-1]))
+        look()
+
+    def commit() -> None:
+        committed.append(tmp_path / f"{len(committed)}.yaml")
+        committed[-1].write_text(written.read_text())
+
+    written = tmp_path / "values.yaml"
+    worked(helm(api, "upgrade", "--install", "tw", CHART, *by_git))
+    with looking(api, place, ValuesFile(written)) as look:
+        look()
+        for name in ("m-v1", "m-v2"):
+            promote(place, name)
+            look()
+            commit()
+            applied()
+        assert [by_hand.current(place.log).stable, serving(api)] == ["m-v2", "m-v2"]
+        committed.pop()
+        applied()
+        split = by_hand.current(place.log)
+        assert (split.stable, split.pinned, split.by) == ("m-v1", True, "helm")
+    assert helm(api, "history", MODEL).returncode == 1, "helm was never run by ops"
 
 
 def test_without_its_role_ops_says_so_and_all_goes_on(installed: ApiServer, place: Place) -> None:
