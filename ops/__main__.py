@@ -24,7 +24,7 @@ from ops.refusal import USUAL, compiled
 from ops.release import Helm
 from ops.releases import Releases, Tells
 from ops.serve import serving
-from ops.settings import Settings, inherited_env
+from ops.settings import Settings, foreign_env
 from ops.values_file import ValuesFile
 
 _log = logging.getLogger("ops")
@@ -90,8 +90,9 @@ def _releases(
             adapters=parts.adapters,
             declared=partial(_declared, kubernetes, settings.ops_release),
             teller=_teller(settings, settings.ops_release),
-            leads=lambda: lease.held,
+            leads=lease.leads,
             metrics=parts.metrics,
+            each_look=settings.ops_release_file is not None,
         )
         thread = threading.Thread(target=releases.run, args=(stop,), name="releases")
         thread.start()
@@ -110,7 +111,7 @@ def _declared(kubernetes: Kubernetes, name: str) -> Declared | None:
 def _teller(settings: Settings, release: str) -> Tells:
     if settings.ops_release_file:
         return ValuesFile(settings.ops_release_file)
-    return Helm(settings.account, release, keeps=settings.ops_release_keeps, env=inherited_env())
+    return Helm(settings.account, release, keeps=settings.ops_release_keeps, env=foreign_env())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ops import history, marks
 from ops.act import SplitContended, change_split
 from ops.trial import action, done
 from serving.split import Split
-from trainer.adapters import load, verify
+from trainer.adapters import AdapterError, load, verify
 
 TRIES = 5
 _JUST_NOW = timedelta(minutes=10)
@@ -45,9 +45,9 @@ def roll_back(
     this one is in force. Who asks twice undoes no more than who asks once.
     """
     splits = history.splits(log)
-    is_new = len(splits) == 1  # nothing ever served: anything whole may, and nothing is undone
     served = {BASE} | {split.stable for split in splits}
-    if to is not None and to not in served and not is_new:
+    is_first = to is not None and served == {BASE} and _is_new(splits, adapters, to)
+    if to is not None and to not in served and not is_first:
         known = ", ".join(sorted(served))
         raise NothingToDo(f"{to} was never stable; expected one of {known}")
 
@@ -59,9 +59,18 @@ def roll_back(
             told = f"taken back already, at revision {split.revision} by {split.by}"
             raise TakenBack(f"{told}: {split.reason}; to go further back, name the adapter")
         _is_meant(split, meant[0], to, revision)
-        return way_back(split, adapters, to, pinned=not is_new)
+        return way_back(split, adapters, to, pinned=not is_first)
 
     return change(log, by, reason or ROLLED_BACK, undone, adapters=adapters)
+
+
+def _is_new(splits: list[Split], adapters: Path, name: str) -> bool:
+    """It passed its gates, and was never tried: as in a store that outlived its log."""
+    try:
+        found = load(adapters, name)
+    except AdapterError:
+        return False
+    return bool(found.gates) and found.passed and name not in {one.canary for one in splits}
 
 
 def _is_taken_back(log: Log) -> bool:

@@ -64,15 +64,15 @@ class Due(Enum):
     TELL = "what serves is not what it says"
 
 
-def due(declared: Declared, met: Sequence[Release], split: Split) -> Due:
-    """`met`: every release that was met so far, in order."""
-    last = met[-1].declared if met else None
+def due(declared: Declared, met: Sequence[Release], splits: Sequence[Split]) -> Due:
+    """`met`: every release that was met so far; `splits`: every one that was in force."""
+    last, stable = (met[-1].declared if met else None), splits[-1].stable
     if declared == last:
-        return Due.NOTHING if declared.stable == split.stable else Due.TELL
-    if declared.stable == split.stable:
+        return Due.NOTHING if declared.stable == stable else Due.TELL
+    if declared.stable == stable:
         return Due.SEE
-    if declared.split > max((one.split for one in met), default=0):
-        return Due.SEE  # told by ops, which died before it could note it, or committed late
+    if _is_ours(declared, met, splits):
+        return Due.SEE  # ops died before it could note it, or it was committed late
     if last and declared.stable == last.stable:
         return Due.SEE  # something else was changed, or came back, before a promotion was told
     if _installed(declared, last) and declared.stable == BASE:
@@ -80,10 +80,18 @@ def due(declared: Declared, met: Sequence[Release], split: Split) -> Due:
     return Due.OBEY
 
 
+def _is_ours(declared: Declared, met: Sequence[Release], splits: Sequence[Split]) -> bool:
+    """Told by ops, of a split that came after all that were told before."""
+    newest = max((one.split for one in met), default=0)
+    made = {(one.revision, one.stable) for one in splits if one.revision > newest}
+    return (declared.split, declared.stable) in made
+
+
 def _installed(declared: Declared, last: Declared | None) -> bool:
     return declared.split == 0 and (last is None or declared.revision < last.revision)
 
 
 def shortened(why: str) -> str:
-    words = " ".join(why.split())
+    """One line, of what can be printed."""
+    words = " ".join("".join(one if one.isprintable() else " " for one in why).split())
     return words if len(words) <= _MOST_LETTERS else f"{words[: _MOST_LETTERS - 1]}…"

@@ -70,6 +70,7 @@ class Past:
         self._offsets: dict[str, dict[int, int]] = {}  # by topic
         self._splits: list[Split] = []
         self._moves: dict[object, Move] = {}
+        self._releases: list[Release] = []
 
     def splits(self) -> list[Split]:
         """Every revision that was in force, in order; of two with one number the first was."""
@@ -84,6 +85,11 @@ class Past:
             again = (move.split_revision, move.adapter) if move.action != "refused" else object()
             self._moves.setdefault(again, move)
         return [*self._moves.values()]
+
+    def releases(self) -> list[Release]:
+        """Each that was met, in order."""
+        self._releases += self._new(RELEASES.name, Release)
+        return [*self._releases]
 
     def _new(self, topic: str, kind: type[E]) -> list[E]:
         offsets = {**self._offsets.get(topic, {})}
@@ -142,8 +148,7 @@ def forgets(log: Log) -> list[Forget]:
 
 
 def releases(log: Log) -> list[Release]:
-    """Each that was met, in order."""
-    return _read(log, RELEASES.name, Release, leave_out, {})
+    return Past(log).releases()
 
 
 def readable(records: Iterable[Record], kinds: tuple[type[E], ...]) -> Iterator[tuple[Position, E]]:

@@ -2,6 +2,8 @@
 
 import ssl
 from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +11,24 @@ import httpx
 
 from ops.account import Account, KubernetesError
 
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 5.0
 
 
 class Kubernetes:
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._http = httpx.Client(
-            base_url=account.url,
-            verify=_trusting(account.certificate),
-            timeout=_TIMEOUT_SECONDS,
-            trust_env=False,
+        self._opened = ExitStack()
+
+    @cached_property
+    def _http(self) -> httpx.Client:
+        """At the first question: where there is no account, all else goes on."""
+        return self._opened.enter_context(
+            httpx.Client(
+                base_url=self._account.url,
+                verify=_trusting(self._account.certificate),
+                timeout=_TIMEOUT_SECONDS,
+                trust_env=False,
+            )
         )
 
     def config_map(self, name: str) -> Mapping[str, str] | None:
@@ -37,7 +46,7 @@ class Kubernetes:
         return dict(answer.json().get("data") or {})
 
     def close(self) -> None:
-        self._http.close()
+        self._opened.close()
 
 
 def _said(answer: httpx.Response) -> str:

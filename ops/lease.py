@@ -5,6 +5,7 @@ the log in its order agree on that. Whoever leads without knowing that it no lon
 write the split either: of two with one revision the first holds.
 """
 
+import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -47,29 +48,29 @@ class Lease:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._log, self._holder, self._seconds, self._clock = log, holder, seconds, clock
+        self._asking = threading.Lock()
         self._offsets: dict[int, int] | None = None
         self._standing: Claim | None = None
 
     def leads(self) -> bool:
-        """Whether this one does; claimed where nobody does, renewed in time."""
+        """Whether this one does; claimed where nobody does, renewed in time. Threads may ask."""
+        with self._asking:
+            return self._leads()
+
+    def _leads(self) -> bool:
         now, held = self._clock(), self._read()
         mine = held is not None and held.holder == self._holder
         left = (held.until - now).total_seconds() if held else 0.0
         if left <= 0 or (mine and left < self._seconds * (1 - 1 / _RENEWED)):
             self._claim(self._seconds)
-            self._read()
-        return self.held
-
-    @property
-    def held(self) -> bool:
-        """By this one, as far as it has read: for who looks beside it, in another thread."""
-        held = self._standing
+            held = self._read()
         return held is not None and held.holder == self._holder and self._clock() < held.until
 
     def give_back(self) -> None:
-        held = self._read()
-        if held and held.holder == self._holder:
-            self._claim(0.0)
+        with self._asking:
+            held = self._read()
+            if held and held.holder == self._holder:
+                self._claim(0.0)
 
     @property
     def leader(self) -> str:

@@ -15,9 +15,9 @@ from ops.declared import CannotTell, shortened
 from serving.split import Split
 
 CHART = Path(__file__).with_name("model_chart")
-_TIMEOUT_SECONDS = 120
+_TIMEOUT_SECONDS = 20  # it takes one or two
 # Helm that was killed half way leaves its revision pending, and refuses every other one for ever.
-_FORSAKEN = timedelta(seconds=2 * _TIMEOUT_SECONDS)
+_FORSAKEN = timedelta(minutes=5)
 
 
 class Helm:
@@ -36,9 +36,12 @@ class Helm:
         try:
             self._upgrade(split, why)
         except CannotTell:
-            if not self._is_forsaken():
+            forsaken = self._forsaken()
+            if forsaken is None:
                 raise
-            self._run("rollback", self._release)
+            # The first revision has none before it.
+            undo = "uninstall" if forsaken == "pending-install" else "rollback"
+            self._run(undo, self._release)
             self._upgrade(split, why)
 
     def _upgrade(self, split: Split, why: str) -> None:
@@ -50,13 +53,15 @@ class Helm:
             *("--history-max", str(self._keeps)),
         )
 
-    def _is_forsaken(self) -> bool:
+    def _forsaken(self) -> str | None:
+        """What the release pends on, if for so long that nobody works on it any more."""
         try:
             told = json.loads(self._run("status", self._release, "--output", "json"))["info"]
             since = datetime.now(UTC) - datetime.fromisoformat(told["last_deployed"])
         except (CannotTell, ValueError, KeyError):
-            return False
-        return str(told["status"]).startswith("pending") and since > _FORSAKEN
+            return None
+        status = str(told["status"])
+        return status if status.startswith("pending") and since > _FORSAKEN else None
 
     def _run(self, *command: str) -> str:
         try:

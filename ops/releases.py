@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -43,9 +44,14 @@ class Releases:
     teller: Tells
     leads: Callable[[], bool]
     metrics: Metrics
+    each_look: bool = False  # told again at each, as a file that others read
     clock: Callable[[], float] = time.monotonic
+    _past: history.Past = field(init=False)
     _not_before: float = field(default=0.0, init=False)
     _complaint: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._past = history.Past(self.log)
 
     def run(self, stop: threading.Event) -> None:
         """Beside the controller, in a thread of its own: Helm takes seconds."""
@@ -59,26 +65,32 @@ class Releases:
                 _log.exception("the release is looked at again")
 
     def look(self) -> None:
-        if not self.leads():
+        if not self.leads() or not (splits := self._past.splits()):
             return
         try:
             declared = self.declared()
         except (KubernetesError, ValueError) as error:
             self._cannot(str(error))
             return
-        self._complaint = ""
-        met, split = history.releases(self.log), by_hand.current(self.log)
+        self._meet(declared, splits)
+
+    def _meet(self, declared: Declared | None, splits: list[Split]) -> None:
+        met = self._past.releases()
+        last = met[-1] if met else None
         if declared is None:
-            self._tell(split, None)
+            self._tell(splits, last)
             return
-        self.metrics.release(declared.revision, told=declared.stable == split.stable)
-        match what := due(declared, met, split):
-            case Due.SEE:
-                self._note(declared, "seen", what.value)
-            case Due.OBEY:
-                self._obey(declared)
-            case Due.TELL:
-                self._tell(split, met[-1])
+        told = declared.stable == splits[-1].stable
+        self.metrics.release(declared.revision, told=told)
+        what = due(declared, met, splits)
+        if what is Due.SEE:
+            self._note(declared, "seen", what.value)
+        if what is Due.OBEY:
+            self._obey(declared)
+        elif what is Due.TELL or self.each_look:
+            self._tell(splits, last)
+        elif told:
+            self._complaint = ""
 
     def _obey(self, declared: Declared) -> None:
         """As a person's roll-back: automation pauses, and training goes on from who serves."""
@@ -92,17 +104,25 @@ class Releases:
             _log.warning("%s, and so it is", reason)
             self._note(declared, "obeyed", reason)
 
-    def _tell(self, split: Split, last: Release | None) -> None:
-        if self.clock() < self._not_before:
-            return
+    def _tell(self, splits: list[Split], last: Release | None) -> None:
+        """As of the split that made it stable: whatever became of a canary since is no news."""
+        split = since_when(splits)
         why = f"{split.stable}: {split.reason} (split {split.revision}, by {split.by})"
         if last and last.outcome == "refused":
             why = f"{last.stable} was refused: {last.reason}; {why}"
+        if self.clock() < self._not_before or not self.leads():
+            return
         try:
             self.teller.tell(split, why)
-        except (CannotTell, KubernetesError) as error:
+            now = self.declared()
+        except (CannotTell, KubernetesError, ValueError) as error:
             self._not_before = self.clock() + AGAIN_SECONDS
             self._cannot(str(error))
+            return
+        # At once: who takes it back a moment later has changed what was met.
+        is_told = now is not None and (now.stable, now.split) == (split.stable, split.revision)
+        if now and is_told and (last is None or now != last.declared):
+            self._note(now, "seen", "told")
 
     def _cannot(self, complaint: str) -> None:
         """All goes on serving, and it is tried again."""
@@ -115,3 +135,9 @@ class Releases:
         told = declared.model_dump()
         release = Release(at=datetime.now(UTC), outcome=outcome, reason=reason, **told)
         self.log.append(RELEASES.name, _KEY, encode(release))
+
+
+def since_when(splits: list[Split]) -> Split:
+    """The one with which the present stable began to serve."""
+    same = takewhile(lambda one: one.stable == splits[-1].stable, reversed(splits))
+    return list(same)[-1]

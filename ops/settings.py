@@ -234,6 +234,11 @@ def inherited_env() -> dict[str, str]:
     return dict(os.environ)
 
 
+def foreign_env() -> dict[str, str]:
+    """What programs that are not ours inherit: none of our keys."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("THUMBWHEEL_")}
+
+
 def operator() -> str:
     """Who types the command, for the record."""
     try:

@@ -1,6 +1,7 @@
 """The image of gateway, worker and controller, as its Dockerfile makes it."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,12 @@ from tests.cluster import images
 from tests.cluster.node import made
 from tests.cluster.release import ROOT
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(
+        "KUBECONFIG" in os.environ, reason="the cluster is yours, none is made here"
+    ),
+]
 
 APP = "localhost/thumbwheel:tried"
 MOST_BYTES = 300_000_000  # above its base

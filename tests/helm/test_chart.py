@@ -31,13 +31,16 @@ from trainer.settings import Settings as Trainer
 MINORS = ("1.35", "1.36", "1.37")
 # The Prometheus Operator's and the Gateway API's, whose schemas come with them.
 FOREIGN = {"PodMonitor", "PrometheusRule", "HTTPRoute"}
-GIT = ("--set", "rollout.told=git")
+GIT = ("--set", "rollout.told=git", "--set", "secret.name=mine")
 KAFKA = ("--set", "log=kafka://kafka:9092")
 MODEL = ("--set", "model.path=Qwen/Qwen3-8B")
 TOGGLES = [
     ("gateway.place=alone", "gateway.place=inside"),
     ("gateway.autoscaling.enabled=true", "networkPolicy.enabled=false"),
-    ("trainer.nodes=1,dashboards.enabled=true", "trainer.nodes=2,rollout.told=git"),
+    (
+        "trainer.nodes=1,dashboards.enabled=true",
+        "trainer.nodes=2,networkPolicy.monitoring[0].podSelector.matchLabels.app=prometheus",
+    ),
     ("secret.name=", "secret.name=mine,secret.engineKey=engine"),
     ("data.existingClaim=,score.enabled=false", "data.existingClaim=mine,monitoring.operator=true"),
 ]
@@ -168,7 +171,7 @@ def test_ops_alone_is_given_a_token_and_may_change_one_map() -> None:
     assert asks == {"tw-thumbwheel-ops"}
     rules = of(manifests, "Role", "ops")["rules"]
     assert [(one["resources"], one.get("resourceNames"), one["verbs"]) for one in rules] == [
-        (["configmaps"], ["tw-thumbwheel-model"], ["get", "patch"]),
+        (["configmaps"], ["tw-thumbwheel-model"], ["get", "patch", "delete"]),
         (["configmaps"], None, ["create"]),
         (["secrets"], None, ["get", "list", "create", "update", "delete"]),
     ]
@@ -265,7 +268,9 @@ def test_engines_alone_fetch_adapters_from_elsewhere() -> None:
         (("ingress.enabled=true",), "ingress.host is not set; expected the name"),
         (("rollout.stable=a b",), "'/rollout/stable': 'a b' does not match pattern"),
         (("rollout.told=flux",), "'/rollout/told': value must be one of 'helm', 'git'"),
-        (("rollout.stable=model-v4",), "rollout.stable is set, and rollout.told is helm"),
+        (("rollout.stable=model-v4",), "is set, and rollout.told is helm"),
+        (("rollout.split=4",), "is set, and rollout.told is helm"),
+        (("rollout.told=git",), "secret.name is not set, and rollout.told is git"),
         (("route.enabled=true",), "route.parentRefs is not set; expected the Gateways"),
         (("engine.gpus=-1",), "'/engine/gpus': minimum: got -1, want 0"),
         (("model.path=",), "model.path is not set; expected a model's name, or model.volume"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops import by_hand, history
-from ops.account import Account, KubernetesError
+from ops.account import Account
 from ops.act import first_split
 from ops.declared import CannotTell, Declared
 from ops.kubernetes import Kubernetes
@@ -45,11 +45,11 @@ def account(api: ApiServer, name: str = OPS) -> Account:
     return Account(api.url, api.account_folder(name))
 
 
-def teller(api: ApiServer, name: str = OPS) -> Helm:
+def teller(api: ApiServer, name: str = OPS, keeps: int = 10) -> Helm:
     path = f"{ROOT / '.venv/helm'}:{inherited_env()['PATH']}"
     # As in a pod, where no kubeconfig is.
     env = {**inherited_env(), **api.environment, "PATH": path, "KUBECONFIG": "/none"}
-    return Helm(account(api, name), MODEL, keeps=10, env=env)
+    return Helm(account(api, name), MODEL, keeps=keeps, env=env)
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def look(installed: ApiServer, place: Place) -> Iterator[Look]:
 
 
 @contextmanager
-def looking(api: ApiServer, place: Place, tells: Tells) -> Iterator[Look]:
-    kubernetes = Kubernetes(account(api))
+def looking(api: ApiServer, place: Place, tells: Tells, name: str = OPS) -> Iterator[Look]:
+    kubernetes = Kubernetes(account(api, name))
 
     def declared() -> Declared | None:
         data = kubernetes.config_map(MODEL)
@@ -73,6 +73,7 @@ def looking(api: ApiServer, place: Place, tells: Tells) -> Iterator[Look]:
         teller=tells,
         leads=lambda: True,
         metrics=Metrics(),
+        each_look=isinstance(tells, ValuesFile),
     )
 
     def look() -> None:
@@ -201,16 +202,38 @@ def test_a_helm_that_was_killed_half_way_holds_nothing_up_for_ever(
     assert by_hand.current(place.log).stable == "m-v1", "what helm went back to asks for nothing"
 
 
-def pending(api: ApiServer, since: timedelta) -> None:
-    """A second revision, as a helm leaves it that was killed so long ago."""
+def test_a_first_install_that_was_killed_half_way_is_begun_anew(
+    installed: ApiServer, place: Place, look: Look
+) -> None:
+    look()
+    pending(installed, since=timedelta(minutes=10), version=1)
+    split = promote(place, "m-v1")
+    teller(installed).tell(split, "it won")
+    assert (story(installed), serving(installed)) == ([("deployed", "it won")], "m-v1")
+
+
+def test_helm_keeps_so_many_revisions_and_refuses_to_go_to_older_ones(
+    installed: ApiServer, place: Place
+) -> None:
+    tells = teller(installed, keeps=2)
+    for name in ("m-v1", "m-v2", "m-v3"):
+        tells.tell(promote(place, name), name)
+    assert [why for _, why in story(installed)] == ["m-v2", "m-v3"]
+    assert "release has no 1 version" in helm(installed, "rollback", MODEL, "1").stderr
+    assert serving(installed) == "m-v3"
+
+
+def pending(api: ApiServer, since: timedelta, version: int = 2) -> None:
+    """A revision, as a helm leaves it that was killed so long ago."""
     kept = api.get("Secret", f"sh.helm.release.v1.{MODEL}.v1")
     assert kept
     told = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(kept["data"]["release"]))))
-    told["version"], told["info"]["status"] = 2, "pending-upgrade"
+    status = "pending-upgrade" if version > 1 else "pending-install"
+    told["version"], told["info"]["status"] = version, status
     told["info"]["last_deployed"] = (datetime.now(UTC) - since).isoformat()
     packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(told).encode()))).decode()
-    labels = {**kept["metadata"]["labels"], "status": "pending-upgrade", "version": "2"}
-    name = f"sh.helm.release.v1.{MODEL}.v2"
+    labels = {**kept["metadata"]["labels"], "status": status, "version": str(version)}
+    name = f"sh.helm.release.v1.{MODEL}.v{version}"
     about = {"name": name, "labels": labels}
     secret = {**kept, "metadata": about, "data": {"release": packed}}
     worked(kubectl(api, "delete", "secret", name, "--ignore-not-found"))
@@ -222,7 +245,7 @@ def test_with_gitops_a_commit_is_seen_and_one_that_is_taken_back_is_a_roll_back(
 ) -> None:
     committed = [tmp_path / "none.yaml"]
     committed[0].touch()
-    by_git = ("-f", DEMO, "--set", "rollout.told=git")
+    by_git = ("-f", DEMO, "--set", "rollout.told=git", "--set", "secret.name=mine")
 
     def applied() -> None:
         """As Flux does it at each commit."""
@@ -250,14 +273,19 @@ def test_with_gitops_a_commit_is_seen_and_one_that_is_taken_back_is_a_roll_back(
     assert helm(api, "history", MODEL).returncode == 1, "helm was never run by ops"
 
 
-def test_without_its_role_ops_says_so_and_all_goes_on(installed: ApiServer, place: Place) -> None:
-    kubernetes = Kubernetes(account(installed, "nobody"))
-    with pytest.raises(KubernetesError, match=f'403: configmaps "{MODEL}" is forbidden: User'):
-        kubernetes.config_map(MODEL)
-    kubernetes.close()
-    with pytest.raises(CannotTell, match="secrets is forbidden"):
-        teller(installed, "nobody").tell(promote(place, "m-v1"), "it won")
+def test_without_its_role_ops_says_so_and_all_goes_on(
+    installed: ApiServer, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    with looking(installed, place, teller(installed, "nobody"), "nobody") as look:
+        promote(place, "m-v1")
+        look()
+        assert f'403: configmaps "{MODEL}" is forbidden: User' in caplog.text
+    with looking(installed, place, teller(installed, "nobody")) as look:
+        look()
+        assert "secrets is forbidden" in caplog.text
     assert by_hand.current(place.log).stable == "m-v1"
+    by_hand.roll_back(place.log, place.adapters, "ann")
+    assert by_hand.current(place.log).stable == "base"
 
 
 def test_two_who_tell_at_once_leave_one_whole_release(
@@ -291,7 +319,10 @@ def test_two_who_tell_at_once_leave_one_whole_release(
         (("create", "secrets"), True),
         (("get", "configmap/tw-thumbwheel-plan"), False),
         (("patch", "configmap/tw-thumbwheel-plan"), False),
-        (("delete", f"configmap/{MODEL}"), False),
+        (("delete", f"configmap/{MODEL}"), True),
+        (("get", "secret/tw-thumbwheel-keys"), True),  # Kubernetes cannot tell it from Helm's
+        (("watch", "secrets"), False),
+        (("delete", "configmap/tw-thumbwheel-plan"), False),
         (("list", "configmaps"), False),
         (("patch", "statefulsets"), False),
         (("get", "pods"), False),

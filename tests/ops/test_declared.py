@@ -10,8 +10,15 @@ from serving.split import Split
 AT = datetime(2026, 11, 28, tzinfo=UTC)
 
 
-def serves(stable: str, revision: int = 20) -> Split:
-    return Split(at=AT, revision=revision, stable=stable, reason="it won", by="ops")
+# Every split that was in force, but for the last: what ops told of these is its own word.
+MADE = [(1, "base"), (4, "m-v1"), (9, "m-v2"), (12, "m-v3")]
+
+
+def serves(stable: str) -> list[Split]:
+    return [
+        Split(at=AT, revision=revision, stable=name, reason="it won", by="ops")
+        for revision, name in [*MADE, (20, stable)]
+    ]
 
 
 def says(revision: int, stable: str, split: int = 0) -> Declared:
@@ -39,6 +46,7 @@ TOLD = met((1, "base", 0), (2, "m-v1", 4), (3, "m-v2", 9))
         ("helm rollback", says(4, "m-v1", 4), TOLD, "m-v2", Due.OBEY),
         ("helm rollback to the install", says(4, "base"), TOLD, "m-v2", Due.OBEY),
         ("a value set by hand", says(4, "m-v1", 9), TOLD, "m-v2", Due.OBEY),
+        ("and a newer number kept", says(4, "m-v1", 12), TOLD, "m-v3", Due.OBEY),
         ("another value changed", says(4, "m-v2", 9), TOLD, "m-v2", Due.SEE),
         ("and a promotion untold", says(4, "m-v2", 9), TOLD, "m-v3", Due.SEE),
         ("installed anew", says(1, "base"), TOLD, "m-v2", Due.SEE),
@@ -74,5 +82,5 @@ def test_a_map_that_somebody_spoilt_is_told_with_what_was_wrong() -> None:
 
 
 def test_a_description_is_one_line_that_fits() -> None:
-    assert shortened("a\n  b") == "a b"
+    assert shortened("a\n  b\x00\x1b[31m") == "a b [31m"
     assert len(shortened("word " * 200)) == 400

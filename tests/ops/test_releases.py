@@ -175,6 +175,8 @@ def test_one_that_never_served_is_refused(place: Place, helm: Helm, releases: Re
 
 
 def test_who_installs_says_what_serves_first(place: Place, helm: Helm, releases: Releases) -> None:
+    place.publish("m-v1")
+    begin(place, "m-v2")  # the controller was quicker
     place.publish("m-v7")
     helm.told = [("m-v7", 0, "a value, with GitOps")]
     looks(releases)
@@ -210,6 +212,31 @@ def test_what_cannot_be_told_is_tried_again_later_and_all_goes_on(
     looks(releases)
     assert told("thumbwheel_ops_release_told") == 1
     assert helm.says == ["base", "m-v1"]
+
+
+def test_what_happened_since_is_no_part_of_why_it_serves(
+    place: Place, helm: Helm, releases: Releases
+) -> None:
+    looks(releases)
+    helm.broken = "the API is away"
+    promoted(place, releases, "m-v1")
+    begin(place, "m-v2")
+    by_hand.pause(place.log, "ann", "lunch")
+    helm.broken = ""
+    clock = releases.clock
+    assert isinstance(clock, Clock)
+    clock.now += AGAIN_SECONDS
+    looks(releases)
+    assert helm.told[-1] == ("m-v1", 3, "m-v1: promoted by hand (split 3, by ann)")
+
+
+def test_who_takes_it_back_at_once_is_heard(place: Place, helm: Helm, releases: Releases) -> None:
+    looks(releases)
+    promote(place, "m-v1")
+    releases.look()  # tells
+    helm.roll_back(1)  # before the next look
+    looks(releases)
+    assert by_hand.current(place.log).stable == "base"
 
 
 def test_a_release_that_cannot_be_read_is_told_and_nothing_moves(
@@ -248,10 +275,8 @@ def test_with_gitops_a_file_says_what_serves_and_a_commit_taken_back_is_a_roll_b
     place: Place, helm: Helm, releases: Releases, tmp_path: Path
 ) -> None:
     path = tmp_path / "gitops/values.yaml"
-    releases.teller, releases.declared = (
-        ValuesFile(path),
-        lambda: Declared(revision=1, stable="base"),
-    )
+    releases.teller, releases.each_look = ValuesFile(path), True
+    releases.declared = lambda: Declared(revision=1, stable="base")
     looks(releases)
     promoted(place, releases, "m-v1")
     assert path.read_text() == (
@@ -261,7 +286,9 @@ def test_with_gitops_a_file_says_what_serves_and_a_commit_taken_back_is_a_roll_b
     looks(releases)
     releases.declared = lambda: Declared(revision=1, stable="base")
     looks(releases)
-    assert by_hand.current(place.log).stable == "base"
+    split = by_hand.current(place.log)
+    assert split.stable == "base"
+    assert path.read_text().splitlines()[2:] == ['  stable: "base"', f"  split: {split.revision}"]
 
 
 def test_a_file_that_is_as_it_should_be_is_left_alone(place: Place, tmp_path: Path) -> None:

@@ -75,9 +75,7 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- range $name, $value := $own }}
 - {name: THUMBWHEEL_{{ $name }}, value: {{ $value | quote }}}
 {{- end }}
-- {name: HOME, value: /tmp}
-- {name: PYTHONUNBUFFERED, value: "1"}
-{{- range $name, $value := .root.Values.extra.env }}
+{{- range $name, $value := merge (deepCopy .root.Values.extra.env) (dict "HOME" "/tmp" "PYTHONUNBUFFERED" "1") }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
 {{- range $setting, $key := .keys }}
