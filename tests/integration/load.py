@@ -21,10 +21,18 @@ _LIMITS = httpx.Limits(max_connections=200, keepalive_expiry=2)  # before the ga
 
 
 class Load:
-    def __init__(self, url: str, *, seed: int, clients: int = 20, pause_seconds: float = 0.2):
+    def __init__(
+        self,
+        url: str,
+        *,
+        seed: int,
+        clients: int = 20,
+        pause_seconds: float = 0.2,
+        model: str = "model",
+    ) -> None:
         self.ledger = Ledger()
         self._url, self._seed, self._clients = url, seed, clients
-        self._pause_seconds = pause_seconds
+        self._pause_seconds, self._model = pause_seconds, model
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns when everything that was said is accepted."""
@@ -35,13 +43,13 @@ class Load:
             asyncio.TaskGroup() as group,
         ):
             for number in range(self._clients):
-                client = _Client(http, self.ledger, f"{self._seed}-{number}")
+                client = _Client(http, self.ledger, f"{self._seed}-{number}", self._model)
                 group.create_task(client.run(stop, self._pause_seconds))
 
 
 class _Client:
-    def __init__(self, http: httpx.AsyncClient, ledger: Ledger, name: str) -> None:
-        self._http, self._ledger, self._name = http, ledger, name
+    def __init__(self, http: httpx.AsyncClient, ledger: Ledger, name: str, model: str) -> None:
+        self._http, self._ledger, self._name, self._model = http, ledger, name, model
         self._random = Random(name)
         self._said = 0
 
@@ -84,7 +92,7 @@ class _Client:
             await self._judge(name)
 
     def _body(self) -> dict[str, Any]:
-        return {"model": "model", "messages": MESSAGES, "user": self._name}
+        return {"model": self._model, "messages": MESSAGES, "user": self._name}
 
     async def _judge(self, name: str) -> None:
         """All that one person has to say of it, in order; then perhaps one of it once more."""
