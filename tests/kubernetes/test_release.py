@@ -84,6 +84,13 @@ def looking(api: ApiServer, place: Place, tells: Tells, name: str = OPS) -> Iter
     kubernetes.close()
 
 
+def promoted(place: Place, look: Look) -> None:
+    look()
+    for name in ("m-v1", "m-v2"):
+        promote(place, name)
+        look()
+
+
 def story(api: ApiServer) -> list[tuple[str, str]]:
     told = json.loads(worked(helm(api, "history", MODEL, "-o", "json")))
     return [(one["status"], one["description"]) for one in told]
@@ -98,10 +105,7 @@ def serving(api: ApiServer) -> str:
 def test_the_history_of_the_release_is_the_model_s(
     installed: ApiServer, place: Place, look: Look
 ) -> None:
-    look()
-    for name in ("m-v1", "m-v2"):
-        promote(place, name)
-        look()
+    promoted(place, look)
     assert story(installed) == [
         ("superseded", "base: nothing is better yet (split 1, by ops)"),
         ("superseded", "m-v1: promoted by hand (split 3, by ann)"),
@@ -119,10 +123,7 @@ def test_the_history_of_the_release_is_the_model_s(
 def test_helm_rollback_is_the_model_s_roll_back(
     installed: ApiServer, place: Place, look: Look
 ) -> None:
-    look()
-    for name in ("m-v1", "m-v2"):
-        promote(place, name)
-        look()
+    promoted(place, look)
     worked(helm(installed, "rollback", MODEL))
     look()
     split = by_hand.current(place.log)
@@ -163,10 +164,7 @@ def test_a_revision_that_helm_has_forgotten_cannot_be_gone_back_to(
 def test_an_adapter_that_is_gone_is_refused_and_the_history_says_so(
     installed: ApiServer, place: Place, look: Look
 ) -> None:
-    look()
-    for name in ("m-v1", "m-v2"):
-        promote(place, name)
-        look()
+    promoted(place, look)
     (place.adapters / "m-v1/adapter_model.safetensors").unlink()
     worked(helm(installed, "rollback", MODEL, "2"))
     look()
