@@ -109,9 +109,7 @@ def _ours(folder: Path) -> Iterator[Begun]:
         _load_images(one, folder)
         cluster = Cluster(one.kubeconfig, "tried")
         _make_namespace(cluster)
-        environment = Path(sysconfig.get_path("purelib"))
-        for name, path in (("model", folder / "model"), ("environment", environment)):
-            cluster.apply(*_mounted(name, path, cluster.namespace))
+        _mount(cluster, folder / "model")
         log = f"log=kafka://{IP}:{broker.port}?partitions=2"
         yield cluster, ["-f", HERE / "values.yaml", "--set-string", log], broker
 
@@ -138,14 +136,21 @@ def _make_namespace(cluster: Cluster) -> None:
     cluster.run("kubectl", "apply", "-f", "-", told=json.dumps(made))
 
 
+def _mount(cluster: Cluster, model: Path) -> None:
+    environment = Path(sysconfig.get_path("purelib"))
+    for name, path in (("model", model), ("environment", environment)):
+        cluster.apply(*_mounted(name, path, cluster.namespace))
+
+
 def _mounted(name: str, path: Path, namespace: str) -> Iterator[Manifest]:
     """A folder of the node, for claims of that name: pods themselves may mount none."""
     common = {"storageClassName": "", "accessModes": ["ReadOnlyMany"]}
-    of = {"kind": "PersistentVolume", "apiVersion": "v1", "metadata": {"name": name}}
+    volume = f"{namespace}-{name}"
+    of = {"kind": "PersistentVolume", "apiVersion": "v1", "metadata": {"name": volume}}
     claim = {"name": name, "namespace": namespace}
     host = {"hostPath": {"path": str(path)}, "capacity": {"storage": "1Gi"}, "claimRef": claim}
     yield {**of, "spec": {**common, **host}}
-    wanted = {"volumeName": name, "resources": {"requests": {"storage": "1Gi"}}}
+    wanted = {"volumeName": volume, "resources": {"requests": {"storage": "1Gi"}}}
     yield {
         **of,
         "kind": "PersistentVolumeClaim",
@@ -441,3 +446,26 @@ def test_what_is_installed_anew_goes_on_where_it_was(place: Place) -> None:
     assert asked(place, "ann") == (split.stable, split.stable)
     assert place.split() == split
     assert place.cluster.story() == story
+
+
+def test_one_engine_with_the_gateway_inside_needs_no_kafka(place: Place) -> None:
+    if place.broker is None:
+        pytest.skip("the cluster is yours: another namespace would need another model")
+    place.cluster.helm("uninstall", RELEASE, "--wait", "--timeout", "5m")
+    volume = place.cluster.get("persistentvolume", "tried-model")["spec"]
+    small = Cluster(place.cluster.kubeconfig, "small")
+    _make_namespace(small)
+    _mount(small, Path(volume["hostPath"]["path"]))
+    alone = ("gateway.place=inside", "engine.replicas=1", "ops.replicas=1", "score.enabled=false")
+    words = [word for one in alone for word in ("--set", one)]
+    values: list[str | Path] = ["-f", HERE / "values.yaml", *words]
+    small.helm("install", RELEASE, CHART, *values, "--wait", "--timeout", "10m")
+    url = small.url("gateway")
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        answer = client.chat.completions.create(
+            model="demo", max_tokens=8, messages=[{"role": "user", "content": "How do I make tea?"}]
+        )
+    said = {"completion_id": answer.id, "thumb": "up"}
+    told = httpx.post(f"{url}/v1/feedback", json=said, trust_env=False)
+    assert told.status_code == 202
+    until(lambda: "1/1 = 100%" in small.ops("status"), 60, lambda: small.ops("status"))
