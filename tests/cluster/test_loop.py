@@ -20,7 +20,7 @@ import httpx
 import openai
 import pytest
 
-from feedback.events import BASE, Completion, Correction, Outcome, Retraction, Thumb, decode
+from feedback.events import BASE, VERDICT_KINDS, Completion, decode
 from feedback.log import open_log, read_all
 from ops import history
 from ops.demo.brokers import Broker, brokers
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.cluster
 HERE = Path(__file__).parent
 APP, MOUNTED = "localhost/thumbwheel:tried", "localhost/thumbwheel-mounted:tried"
 ACCOUNT = f"system:serviceaccount:tried:{RELEASE}-ops"
-VERDICTS = (Thumb, Correction, Outcome, Retraction)
+
 _ROOMS = {"gateway": 2, "engine": 2, "worker": 1, "rounds": 1, "score": 1, "ops": 2}
 
 
@@ -318,7 +318,7 @@ def load(place: Place) -> Iterator[Load]:
 def missing(place: Place, made: Load) -> set[str]:
     """Verdicts that were accepted, and completions that were answered, which are not on the log."""
     with closing(open_log(place.log)) as log:
-        keys = {decode(one.value, VERDICTS).key for one in read_all(log, "verdicts")}
+        keys = {decode(one.value, VERDICT_KINDS).key for one in read_all(log, "verdicts")}
         ids = {decode(one.value, (Completion,)).id for one in read_all(log, "completions")}
     return (made.ledger.keys - keys) | (made.ledger.answered.keys() - ids)
 
