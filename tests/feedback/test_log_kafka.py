@@ -51,6 +51,7 @@ def test_topics_are_made_at_the_first_use(kafka: str, prefix: str, admin: KafkaA
             "verdicts": 4,
             "split": 1,
             "rollouts": 1,
+            "releases": 1,
             "decisions": 1,
             "lease": 1,
             "scores": 1,
