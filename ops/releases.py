@@ -60,7 +60,7 @@ class Releases:
                 self.look()
             except (LogAway, SplitContended) as error:
                 _log.warning("the release is looked at again: %s", error)
-            except Exception:
+            except Exception:  # roll-backs must be heard again, whatever is wrong with this one
                 self.metrics.not_told()
                 _log.exception("the release is looked at again")
 
@@ -85,7 +85,7 @@ class Releases:
         what = due(declared, met, splits)
         if what is Due.SEE:
             self._note(declared, "seen", what.value)
-        if what is Due.OBEY:
+        elif what is Due.OBEY:
             self._obey(declared)
         elif what is Due.TELL or self.each_look:
             self._tell(splits, last)

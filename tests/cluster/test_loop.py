@@ -334,7 +334,7 @@ def nothing_failed(made: Load) -> None:
 def all_ready(place: Place) -> None:
     for room, count in _ROOMS.items():
         until(
-            lambda: place.cluster.are_ready(room, count),  # noqa: B023 (at once)
+            lambda: place.cluster.are_ready(room, count),  # noqa: B023 (it is asked at once)
             400,
             lambda: place.cluster.kubectl("get", "pods"),
         )

@@ -53,7 +53,7 @@ class Answering:
             return web.json_response(refusal.status(), status=refusal.code)
         except ConnectionError:
             raise
-        except Exception as error:
+        except Exception as error:  # helm would hide what is wrong with us
             traceback.print_exc()
             raise web.HTTPInternalServerError(text=repr(error)) from error
 

@@ -45,8 +45,9 @@ class Call:
     def document(self) -> Manifest:
         if self.body.startswith(protobuf.MAGIC):
             return protobuf.read(self.body)
-        told = yaml.safe_load(self.body) if "yaml" in self.content_type else json.loads(self.body)
-        return told  # type: ignore[no-any-return]
+        reads = yaml.safe_load if "yaml" in self.content_type else json.loads
+        told: Manifest = reads(self.body)  # a JSON patch is a list
+        return told
 
     @property
     def resource(self) -> Resource:
