@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,12 @@ _TOOLS = ROOT / ".venv" / "helm"
 Manifest = dict[str, Any]
 
 
+def tool(name: str) -> str | Path:
+    """helm or kubectl, as `make` has unpacked it; or the machine's own."""
+    unpacked = _TOOLS / name
+    return unpacked if unpacked.exists() else name
+
+
 def until(claim: Callable[[], bool], seconds: float, state: Callable[[], object]) -> None:
     end = time.monotonic() + seconds
     while not claim():
@@ -30,17 +35,16 @@ class Cluster:
     kubeconfig: Path
     namespace: str
 
-    def run(self, tool: str, *words: str | Path, told: str | None = None) -> str:
-        done = self.tried(tool, *words, told=told)
+    def run(self, name: str, *words: str | Path, told: str | None = None) -> str:
+        done = self.tried(name, *words, told=told)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def tried(
-        self, tool: str, *words: str | Path, told: str | None = None
+        self, name: str, *words: str | Path, told: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        unpacked = _TOOLS / tool
         return subprocess.run(
-            [unpacked if unpacked.exists() else str(shutil.which(tool)), *words],
+            [tool(name), *words],
             env=os.environ | {"KUBECONFIG": str(self.kubeconfig), "HELM_NAMESPACE": self.namespace},
             input=told,
             capture_output=True,

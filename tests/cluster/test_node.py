@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,8 @@ import httpx
 import pytest
 
 from tests.cluster import images, leftovers
-from tests.cluster.node import HOME, Node, node
+from tests.cluster.node import HOME, node
+from tests.cluster.release import Cluster, tool
 from tests.cluster.servers import BRIDGE
 
 pytestmark = [
@@ -23,7 +22,6 @@ pytestmark = [
     ),
 ]
 
-_TOOLS = Path(__file__).parents[2] / ".venv" / "helm"
 _IMAGE = "localhost/greeter:1"
 _DOCKERFILE = """\
 ARG BASE
@@ -59,35 +57,6 @@ kind: ConfigMap
 metadata: {name: "{{ .Release.Name }}"}
 data: {word: "{{ .Values.word }}"}
 """
-
-
-def _tool(name: str) -> str | Path:
-    return shutil.which(name) or _TOOLS / name
-
-
-@dataclass(frozen=True)
-class Cluster:
-    node: Node
-    namespace: str = "tried"
-
-    def run(self, tool: str, *words: str | Path, told: str | None = None) -> str:
-        done = subprocess.run(
-            [_tool(tool), "--namespace", self.namespace, *words],
-            env=os.environ | {"KUBECONFIG": str(self.node.kubeconfig)},
-            input=told,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def kubectl(self, *words: str | Path) -> str:
-        return self.run("kubectl", *words)
-
-    def apply(self, *manifests: dict[str, Any]) -> None:
-        told = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-        self.run("kubectl", "apply", "-f", "-", told=told)
 
 
 def _left() -> set[object]:
@@ -147,7 +116,7 @@ def test_a_node_whose_user_gives_up_leaves_nothing(tmp_path: Path) -> None:
     before = _left()
     with pytest.raises(KeyboardInterrupt), node(tmp_path / "node") as one:
         one.load(_build(one.base, tmp_path))
-        cluster = Cluster(one, "default")
+        cluster = Cluster(one.kubeconfig, "default")
         cluster.apply(_alone("greeter"))
         cluster.kubectl("wait", "--for=condition=Ready", "pod/greeter", "--timeout=60s")
         assert _left() > before
@@ -155,12 +124,12 @@ def test_a_node_whose_user_gives_up_leaves_nothing(tmp_path: Path) -> None:
     assert _left() <= before
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     with node(folder / "node") as one:
         one.load(_build(one.base, folder))
-        cluster = Cluster(one)
+        cluster = Cluster(one.kubeconfig, "tried")
         cluster.kubectl("create", "namespace", cluster.namespace)
         enforced = "pod-security.kubernetes.io/enforce=restricted"
         cluster.kubectl("label", "namespace", cluster.namespace, enforced)
@@ -221,8 +190,8 @@ def test_what_a_container_says_is_read(cluster: Cluster) -> None:
 
 
 def test_a_port_of_a_pod_is_forwarded(cluster: Cluster) -> None:
-    command = [_tool("kubectl"), "port-forward", "--namespace=tried", "pod/one", ":8000"]
-    env = os.environ | {"KUBECONFIG": str(cluster.node.kubeconfig)}
+    command = [tool("kubectl"), "port-forward", "--namespace=tried", "pod/one", ":8000"]
+    env = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as forwarding:
         assert forwarding.stdout is not None
         address = forwarding.stdout.readline().split()[2]
@@ -254,8 +223,8 @@ def test_helm_installs_upgrades_and_rolls_back(cluster: Cluster, tmp_path: Path)
     def word() -> str:
         return cluster.kubectl("get", "configmap", "said", "--output=jsonpath={.data.word}")
 
-    cluster.run("helm", "install", "said", tmp_path, "--set=word=one", "--wait")
-    cluster.run("helm", "upgrade", "said", tmp_path, "--set=word=two", "--wait")
+    cluster.helm("install", "said", tmp_path, "--set=word=one", "--wait")
+    cluster.helm("upgrade", "said", tmp_path, "--set=word=two", "--wait")
     assert word() == "two"
-    cluster.run("helm", "rollback", "said", "1", "--wait")
+    cluster.helm("rollback", "said", "1", "--wait")
     assert word() == "one"
