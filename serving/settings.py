@@ -74,3 +74,5 @@ class PluginSettings(BaseSettings):
     # Beyond those, what no request used for so long may be forgotten; its files go as long after.
     engine_idle_seconds: Annotated[float, Field(gt=0)] = 600.0
     engine_adapter_max_bytes: Annotated[int, Field(gt=0)] = 2_000_000_000
+    # Once it is there, the engine takes nothing new.
+    engine_leaving: Path | None = None

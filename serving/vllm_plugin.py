@@ -8,7 +8,7 @@ from asyncio import Future, get_running_loop, shield, wait_for
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from vllm.config import VllmConfig
@@ -24,6 +24,7 @@ from vllm.v1.metrics.loggers import StatLoggerBase
 
 from serving.finder import Finder, WithdrawnAdapter, finder_of
 from serving.idle import Idle
+from serving.leaving import Leaving
 from serving.settings import PluginSettings
 from trainer.adapters import AdapterError, UnknownAdapter
 
@@ -125,10 +126,12 @@ class EngineLimits(StatLoggerBase):
 
 
 class Tidy:
-    """`--middleware serving.vllm_plugin.Tidy`: lets the resolver unload what is long unused."""
+    """`--middleware serving.vllm_plugin.Tidy`: goes in order, and lets the resolver unload
+    what is long unused."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        told = PluginSettings().engine_leaving
+        self._app = Leaving(app, told, time()) if told else app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         resolver = registered()

@@ -1,7 +1,9 @@
 """The chart as Kubernetes would get it: whole, locked up, and of settings that there are."""
 
 import json
+import os
 import re
+import subprocess
 from itertools import product
 from pathlib import Path
 
@@ -134,6 +136,19 @@ def test_every_engine_is_asked_by_its_own_name() -> None:
         "http://tw-thumbwheel-engine-0.tw-thumbwheel-engine:8000,"
         "http://tw-thumbwheel-engine-1.tw-thumbwheel-engine:8000"
     )
+
+
+@pytest.mark.parametrize("place", ["alone", "inside"])
+def test_an_engine_that_is_stopped_is_first_told_to_take_nothing_new(
+    place: str, tmp_path: Path
+) -> None:
+    manifests = rendered(*MODEL, *KAFKA, "--set", f"gateway.place={place}")
+    (engine,) = of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]["containers"]
+    told = Path(env(engine)["THUMBWHEEL_ENGINE_LEAVING"])
+    assert str(told.parent) in {one["mountPath"] for one in engine["volumeMounts"]}
+    here = {"PATH": os.environ["PATH"], "THUMBWHEEL_ENGINE_LEAVING": str(tmp_path / "leaving")}
+    subprocess.run(engine["lifecycle"]["preStop"]["exec"]["command"], env=here, check=True)
+    assert (tmp_path / "leaving").exists()
 
 
 def test_keys_are_for_those_alone_who_need_them() -> None:

@@ -46,6 +46,7 @@ def engine(s3: RunningS3, home: Path, tiny_model: Path) -> Iterator[RunningEngin
         # A request that is slower than this could find its files gone; here they come in turn.
         "THUMBWHEEL_ENGINE_IDLE_SECONDS": "0.01",
         "FSSPEC_S3": '{"config_kwargs": {"connect_timeout": 1, "read_timeout": 1}}',
+        "THUMBWHEEL_ENGINE_LEAVING": str(home / "leaving"),
         "VLLM_SERVER_DEV_MODE": "1",  # it tells which adapters it has in memory
     }
     tidy = ("--middleware", "serving.vllm_plugin.Tidy")
@@ -181,3 +182,20 @@ def test_a_store_that_is_away_is_a_503_and_the_next_request_tries_again(
         assert error["type"] == "ServiceUnavailableError"  # vLLM's own 503s are of another
         assert words(engine, "model-v40") == loaded
     words(engine, "model-v50")
+
+
+def test_an_engine_that_leaves_takes_nothing_new_and_ends_what_it_has_begun(
+    engine: RunningEngine, home: Path
+) -> None:
+    body = {"model": "model", "prompt": "Hello", "max_tokens": 300, "ignore_eos": True}
+    with httpx.stream(
+        "POST", f"{engine.url}/v1/completions", json={**body, "stream": True}, timeout=60
+    ) as begun:
+        lines = (line for line in begun.iter_lines() if line)
+        next(lines)
+        (home / "leaving").touch()
+        assert refused(engine, "model") == (503, "this engine is being stopped")
+        assert httpx.get(f"{engine.url}/health", timeout=60).status_code == 200
+        assert [line for line in lines][-1] == "data: [DONE]"
+    (home / "leaving").unlink()
+    words(engine, "model-v40")

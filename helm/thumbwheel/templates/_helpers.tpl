@@ -46,6 +46,7 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
   "EXAMPLES" "/data/examples"
   "ADAPTERS" "/data/adapters"
   "ENGINE_CACHE" "/tmp/adapters"
+  "ENGINE_LEAVING" "/tmp/leaving"
   "ENGINE_URL" (include "thumbwheel.engines" .root)
   "SERVING_HOST" "0.0.0.0"
   "SERVING_SPOOL" "/spool"
