@@ -16,6 +16,8 @@ BENCHES := $(filter-out __init__,$(basename $(notdir $(wildcard tests/bench/*.py
 # What is not even looked at saves each process seconds of loading engines.
 QUICK := $(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/gpu --ignore tests/cluster \
   -m "not integration and not gpu" -n 2 --dist loadfile
+# How much of the code the quick tests walk; to count lines takes them half as long again.
+COUNTED := --cov --cov-report=term:skip-covered
 
 .PHONY: demo check test test-cluster coverage bench test-gpu clean
 
@@ -30,7 +32,7 @@ check: .venv/test.installed
 # The quick tests first; last and one at a time those with a real engine.
 test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/sdk.installed \
   .venv/prometheus.installed .venv/helm.installed
-	$(QUICK)
+	$(QUICK) $(if $(COUNT),$(COUNTED))
 	$(BIN)/python -m pytest tests -m "integration and not alone and not gpu" -n 2 --dist loadfile
 	$(BIN)/python -m pytest tests/integration -m alone --durations=30
 
@@ -38,9 +40,8 @@ test: .venv/test.installed .venv/kafka.installed .venv/browser.installed .venv/s
 test-cluster: .venv/test.installed .venv/kafka.installed .venv/helm.installed
 	$(BIN)/python -m pytest tests/cluster -m cluster --durations=10
 
-# The quick tests again, counting lines: that makes them half as fast.
 coverage: .venv/test.installed
-	$(QUICK) -m "not integration and not gpu and not simulation" --cov --cov-report=term:skip-covered
+	$(QUICK) $(COUNTED)
 
 # What it costs, beside others in the same runs; docs/experiments.md keeps what was seen.
 bench: .venv/test.installed .venv/kafka.installed .venv/litellm.installed

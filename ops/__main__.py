@@ -14,6 +14,7 @@ from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended, warm_all
 from ops.api import Place, build
 from ops.controller import Controller, Parts
+from ops.copies import Copies
 from ops.declared import Declared
 from ops.kubernetes import Kubernetes
 from ops.lease import Lease
@@ -26,6 +27,7 @@ from ops.releases import Releases, Tells
 from ops.serve import serving
 from ops.settings import Settings, foreign_env
 from ops.values_file import ValuesFile
+from serving.store import Store
 
 _log = logging.getLogger("ops")
 
@@ -37,17 +39,26 @@ def main() -> None:
     with settings_told("ops", Settings.model_fields):
         settings = Settings()
         opened = open_log(settings.log_url)
+        fetched_from = Store(settings.ops_copies) if settings.ops_copies else None
     stop, metrics = threading.Event(), Metrics()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with closing(opened) as log, _api(settings, log):
         _serve(metrics, settings.ops_metrics_host, settings.ops_metrics_port)
-        _lead(settings, log, metrics, stop)
+        _lead(settings, log, fetched_from, metrics, stop)
 
 
-def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> None:
+def _lead(
+    settings: Settings,
+    log: Log,
+    fetched_from: Store | None,
+    metrics: Metrics,
+    stop: threading.Event,
+) -> None:
     lease = Lease(log, f"{socket.gethostname()}-{secrets.token_hex(4)}", settings.ops_lease_seconds)
-    key = settings.engine_key.get_secret_value() if settings.engine_key else None
+    copies = None
+    if fetched_from:
+        copies = Copies(settings.adapters_folder, fetched_from, lease.leads, metrics)
     observer = Observer(
         log,
         settings.examples_folder,
@@ -61,11 +72,14 @@ def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event)
         adapters=settings.adapters_folder,
         name=settings.name,
         observer=observer,
-        warm=lambda adapter: warm_all(settings.engine_url, adapter, key),
+        warm=partial(_warm, settings, copies),
         leads=lease.leads,
         metrics=metrics,
     )
     controller = Controller(parts, settings.rules)
+    if copies:
+        # A daemon: what is half sent is sent again, and nobody waits for a store that hangs.
+        threading.Thread(target=copies.run, args=(stop,), name="copies", daemon=True).start()
     with _releases(settings, parts, lease, stop):
         while not stop.is_set():
             _tick(controller, metrics)
@@ -74,6 +88,13 @@ def _lead(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event)
         lease.give_back()
     except LogAway as error:
         _log.warning("the lease is not given back, and runs out by itself: %s", error)
+
+
+def _warm(settings: Settings, copies: Copies | None, adapter: str) -> None:
+    if copies:
+        copies.expect(adapter)
+    key = settings.engine_key.get_secret_value() if settings.engine_key else None
+    warm_all(settings.engine_url, adapter, key)
 
 
 @contextmanager

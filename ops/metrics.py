@@ -85,6 +85,9 @@ class Metrics:
         self._not_told = self._counter(
             "release_failures", "Times that the release could not be read or told."
         )
+        self._to_copy = self._gauge(
+            "to_copy", "Adapters and marks that are not yet where engines fetch them."
+        )
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -128,6 +131,9 @@ class Metrics:
     def release(self, revision: int, *, told: bool) -> None:
         self._release.set(revision)
         self._told.set(told)
+
+    def to_copy(self, count: int) -> None:
+        self._to_copy.set(count)
 
     def not_told(self) -> None:
         self._not_told.inc()

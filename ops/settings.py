@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     # Of several controllers one leads; where it dies, another one does after so long.
     ops_lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
 
+    # Where engines fetch adapters, if not from the folder: all of them are copied there.
+    ops_copies: str | None = None
     # On Kubernetes: the ConfigMap that says what serves, and the release of that name which has it.
     ops_release: str | None = None
     # GitOps: the file of values that says what serves, for who commits it; helm is never run.

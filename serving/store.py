@@ -4,7 +4,7 @@ The only file that talks to fsspec. Nothing is reached for before the first ques
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from trainer.adapters import (
     CorruptAdapter,
     Manifest,
     UnknownAdapter,
+    is_mark,
     is_name,
     mark_of,
     read_manifest,
@@ -36,7 +37,10 @@ class Store:
         self._at = str(self.folder or at)
         kind = self._at.partition("://")[0]
         if not self.folder and kind not in {*available_protocols(), *fsspec.registry}:
-            raise ValueError(f"adapters is {self._at!r}; fsspec knows no {kind}://")
+            raise ValueError(
+                f"the adapters' address is {self._at!r}; "
+                "expected one that fsspec knows, such as s3://bucket/adapters"
+            )
 
     def within(self, folder: str) -> "Store":
         """Another one, in a folder of this one."""
@@ -73,6 +77,32 @@ class Store:
             path = f"{manifest.name}/{file}"
             with _present(path), _asked():
                 self._files.get_file(f"{self._root}/{path}", str(folder / file))
+
+    def publish(self, folder: Path, manifest: Manifest) -> None:
+        """What lies in `folder`; the manifest last, so that it is seen whole or not at all."""
+        with _asked():
+            self._files.makedirs(f"{self._root}/{manifest.name}", exist_ok=True)
+            for file in (*manifest.files, MANIFEST):
+                self._files.put_file(str(folder / file), f"{self._root}/{manifest.name}/{file}")
+
+    def marked(self) -> set[str]:
+        """The names of all marks."""
+        try:
+            with _asked():
+                self._files.invalidate_cache()
+                listed = self._files.ls(self._root, detail=False)
+        except FileNotFoundError:
+            return set()
+        return {name for path in listed if is_mark(name := path.rpartition("/")[2])}
+
+    def mark(self, name: str, raw: bytes) -> None:
+        with _asked():
+            self._files.makedirs(self._root, exist_ok=True)
+            self._files.pipe_file(f"{self._root}/{name}", raw)
+
+    def unmark(self, name: str) -> None:
+        with suppress(FileNotFoundError), _asked():
+            self._files.rm_file(f"{self._root}/{name}")
 
     def _size(self, path: str) -> int:
         with _present(path), _asked():

@@ -42,6 +42,7 @@ DOORS = {
         "trainer.adapters",
         "trainer.advice",
         "serving.split",
+        "serving.store",
     },
 }
 # A door that defines a format can be read by who has none of these, and starts at once.

@@ -259,14 +259,30 @@ def test_a_route_leads_to_the_gateways() -> None:
     assert found["rules"][0]["backendRefs"] == [{"name": "tw-thumbwheel-gateway", "port": 80}]
 
 
-def test_engines_alone_fetch_adapters_from_elsewhere() -> None:
+def test_where_adapters_lie_elsewhere_ops_copies_them_and_engines_need_no_data_volume() -> None:
     manifests = rendered(*MODEL, *KAFKA, "--set", "engine.adapters=s3://bucket/adapters")
     told = {
-        name: env(container)["THUMBWHEEL_ADAPTERS"]
-        for name, pod in pods(manifests)
-        for container in pod["containers"]
+        name: env(container) for name, pod in pods(manifests) for container in pod["containers"]
     }
-    assert {name for name, at in told.items() if at != "/data/adapters"} == {"tw-thumbwheel-engine"}
+    volumes = {name: {one["name"] for one in pod["volumes"]} for name, pod in pods(manifests)}
+    away = {name for name, said in told.items() if said["THUMBWHEEL_ADAPTERS"] != "/data/adapters"}
+    assert (
+        away == {name for name in told if "data" not in volumes[name]} == {"tw-thumbwheel-engine"}
+    )
+    copies = {
+        name: said["THUMBWHEEL_OPS_COPIES"]
+        for name, said in told.items()
+        if "THUMBWHEEL_OPS_COPIES" in said
+    }
+    assert copies == {"tw-thumbwheel-ops": "s3://bucket/adapters"}
+
+
+def test_a_gateway_inside_with_a_log_on_the_data_volume_keeps_that_volume() -> None:
+    alone = ("gateway.place=inside", "engine.replicas=1", "ops.replicas=1")
+    words = [word for one in alone for word in ("--set", one)]
+    manifests = rendered(*MODEL, *words, "--set", "engine.adapters=s3://bucket/adapters")
+    engine = of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]
+    assert "data" in {one["name"] for one in engine["volumes"]}
 
 
 @pytest.mark.parametrize(

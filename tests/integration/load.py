@@ -61,9 +61,10 @@ class _Client:
     async def _chat(self) -> None:
         try:
             response = await self._http.post("/v1/chat/completions", json=self._body())
-        except httpx.TransportError:
-            response = httpx.Response(0)
+        except httpx.TransportError as error:
+            response = httpx.Response(0, text=repr(error))
         if not self._counted("chat", response.status_code == httpx.codes.OK):
+            self._ledger.failures.append(f"{response.status_code}: {response.text}")
             return
         answer = response.json()
         self._ledger.answered[answer["id"]] = answer["choices"][0]["message"]["content"]
@@ -73,7 +74,7 @@ class _Client:
         """Some judge while they still read: before the completion is on the log."""
         early, judging = self._random.random() < 0.5, asyncio.create_task(asyncio.sleep(0))
         words: list[str] = []
-        whole, name = False, ""
+        whole, name, last = False, "", ""
         try:
             body = self._body() | {"stream": True}
             async with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
@@ -83,10 +84,13 @@ class _Client:
                 async for line in response.aiter_lines():
                     whole |= line == "data: [DONE]"
                     words += _words(line)
-        except httpx.TransportError:
-            pass
+                    last = line or last
+        except httpx.TransportError as error:
+            last = f"{error!r} after {last}"
         if self._counted("chat", whole):
             self._ledger.answered[name] = "".join(words)
+        else:
+            self._ledger.failures.append(f"a stream: {last}")
         await judging
         if name and not early:
             await self._judge(name)

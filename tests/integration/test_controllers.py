@@ -3,10 +3,11 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -39,7 +40,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def controllers(place: Place, engine: str, count: int = 2) -> Iterator[list[Room]]:
+def controllers(
+    place: Place, engine: str, count: int = 2, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[list[Room]]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("THUMBWHEEL_")}
     env = inherited | {
         "THUMBWHEEL_HOME": str(place.home),
@@ -54,7 +57,7 @@ def controllers(place: Place, engine: str, count: int = 2) -> Iterator[list[Room
         "THUMBWHEEL_OPS_MAX_KL_STABLE": "none",
         "THUMBWHEEL_OPS_MAX_KL_BASE": "none",
     }
-    rooms = [_room(place.home, env, number) for number in range(count)]
+    rooms = [_room(place.home, env | dict(more), number) for number in range(count)]
     try:
         for room in rooms:
             room.start()

@@ -1,7 +1,9 @@
 """The resolver in real vLLM, with adapters on a real S3 endpoint."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -9,9 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from ops.history import splits
 from tests.integration.engine import RunningEngine, running_engine
+from tests.integration.processes import tail
+from tests.integration.test_controllers import controllers
 from tests.integration.test_engine import ask
 from tests.integration.tiny import make_adapter
+from tests.ops.made import PASSED, Place
 from tests.serving.s3 import RunningS3, running_s3
 from trainer.adapters import claim_name, mark_of, publish, withdraw
 from trainer.blank import blank_manifest
@@ -182,6 +188,25 @@ def test_a_store_that_is_away_is_a_503_and_the_next_request_tries_again(
         assert error["type"] == "ServiceUnavailableError"  # vLLM's own 503s are of another
         assert words(engine, "model-v40") == loaded
     words(engine, "model-v50")
+
+
+def test_what_a_round_publishes_is_copied_to_the_store_before_it_is_tried(
+    engine: RunningEngine, home: Path, s3: RunningS3, put: Put, tiny_model: Path
+) -> None:
+    place = Place(home / "loop")
+    made = put("m-v1")
+    folder = claim_name(place.adapters, "m-v1")
+    for file in (CONFIG, WEIGHTS):
+        shutil.copy(made / file, folder)
+    s3.remove("m-v1")
+    publish(folder, blank_manifest("m-v1", str(tiny_model)).model_copy(update={"gates": PASSED}))
+    more = s3.env | {"THUMBWHEEL_OPS_COPIES": s3.url}
+    with closing(place.log), controllers(place, engine.url, 1, more) as (ops,):
+        end = time.monotonic() + 30
+        while not (found := splits(place.log)) or found[-1].canary != "m-v1":
+            assert time.monotonic() < end, tail(ops)
+            time.sleep(0.1)
+    assert "m-v1" in remembered(engine)
 
 
 def test_an_engine_that_leaves_takes_nothing_new_and_ends_what_it_has_begun(

@@ -76,6 +76,7 @@ OPS_REVISION = f"{_O}_split_revision{{{OPS}}}"
 RELEASE = f"{_O}_release_revision{{{OPS}}}"  # 0 where there is none
 TOLD = f"{_O}_release_told{{{OPS}}}"
 NOT_TOLD = f"{_O}_release_failures_total{{{OPS}}}"
+TO_COPY = f"{_O}_to_copy{{{OPS}}}"
 VLLM_RUNNING = f"vllm:num_requests_running{{{ENGINE}}}"
 VLLM_WAITING = f"vllm:num_requests_waiting{{{ENGINE}}}"
 VLLM_CACHE = f"vllm:kv_cache_usage_perc{{{ENGINE}}}"
@@ -85,7 +86,7 @@ IDLE: Series = {
     **{f"up{{{who}}}": "1+0x{n}" for who in (GATEWAY, WORKER, TRAINER, OPS, ENGINE)},
     **{name: "1+0x{n}" for name in (REVISION, OPS_REVISION, ENGINE_UP, LEADS)},
     **{name: "0+0x{n}" for name in (SPOOL, LOST, FAILED_TURNS, FAILED_TICKS, STANDS_BY, RUNNING)},
-    **{name: "0+0x{n}" for name in (RELEASE, TOLD, NOT_TOLD)},
+    **{name: "0+0x{n}" for name in (RELEASE, TOLD, NOT_TOLD, TO_COPY)},
     **{name: "0+0x{n}" for name in (SHARE, PAUSED, SINCE, ROUND_SUM, ROUND_COUNT, MISMATCH)},
     **{rounds(how): "0+0x{n}" for how in ("published", "gated", "failed", "died")},
     **{name: "0+0x{n}" for name in (VLLM_RUNNING, VLLM_WAITING, VLLM_CACHE, guardrail("errors"))},
@@ -240,6 +241,7 @@ CASES = (
     Case("NoLeader", {LEADS: "0+0x{n}"}),
     Case("ReleaseNotTold", {RELEASE: "7+0x{n}"}, {RELEASE: "7+0x{n}", TOLD: "1+0x76 0+0x13"}),
     Case("ReleaseNotTold", {NOT_TOLD: "0+2x{n}"}, {NOT_TOLD: "0+0x85 1+1x5"}),
+    Case("AdaptersNotCopied", {TO_COPY: "2+0x{n}"}, {TO_COPY: "0+0x80 2+0x10"}),
     Case("TwoLeaders", {STANDS_BY: "1+0x{n}"}),
     Case("OpsGone", {LEADS: "1+0x80", STANDS_BY: "0+0x80"}, {LEADS: None, STANDS_BY: "1+0x{n}"}),
     Case("EngineGone", {VLLM_RUNNING: "8+0x70"}),

@@ -13,7 +13,7 @@ ALPHA = 0.05
 # 2.5 standard errors of a thousand trials.
 MOST = ALPHA + 2.5 * (ALPHA * (1 - ALPHA) / 1000) ** 0.5
 
-pytestmark = pytest.mark.simulation
+pytestmark = pytest.mark.no_cover
 
 
 def found(world: World, looks: int, *, seed: int = 1) -> Found:

@@ -45,7 +45,7 @@ def test_a_share_that_is_none_is_told() -> None:
         mismatch([(5.0, 1, 1)], 0.05)
 
 
-@pytest.mark.simulation
+@pytest.mark.no_cover
 @pytest.mark.parametrize("share", [0.01, 0.5])
 @pytest.mark.parametrize("alpha", [0.05, 0.005])
 def test_a_split_that_keeps_its_promise_rarely_alarms(share: float, alpha: float) -> None:
@@ -54,7 +54,7 @@ def test_a_split_that_keeps_its_promise_rarely_alarms(share: float, alpha: float
     assert alarms <= alpha + SIMULATED * (alpha * (1 - alpha) / 1000) ** 0.5
 
 
-@pytest.mark.simulation
+@pytest.mark.no_cover
 def test_one_percent_that_is_one_and_a_half_is_found() -> None:
     found = users_until_found(0.01, 0.015, 0.005, trials=1000, users=40_000)
     assert np.median(found) < 10_000

@@ -17,7 +17,7 @@ from ops.tally import Tally
 from serving.split import Split
 from tests.ops.simulated import Array
 
-pytestmark = pytest.mark.simulation
+pytestmark = pytest.mark.no_cover
 
 RULES = Rules(min_seconds=0.0, deadline_seconds=float("inf"), min_gain=0.0)
 RULES = replace(RULES, limits=replace(RULES.limits, kl_stable=None, kl_base=None))

@@ -36,7 +36,7 @@ class RunningS3:
             files.pipe_file(f"{to}/{path.name}" if folder.is_dir() else to, path.read_bytes())
 
     def remove(self, name: str) -> None:
-        self._files.rm(f"{self._root}/{name}")
+        self._files.rm(f"{self._root}/{name}", recursive=True)
 
     @contextmanager
     def hanging(self) -> Iterator[None]:

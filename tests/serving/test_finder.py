@@ -187,7 +187,7 @@ def test_a_folder_is_taken_as_it_is_called(tmp_path: Path) -> None:
 
 
 def test_an_address_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"adapters is 's4://b/a'; fsspec knows no s4://"):
+    with pytest.raises(ValueError, match=r"address is 's4://b/a'; expected one that fsspec knows"):
         Store("s4://b/a")
 
 

@@ -63,6 +63,9 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- $_ := set $own "ADAPTERS" .root.Values.engine.adapters }}
 {{- end }}
 {{- if eq (.room | default "") "ops" }}
+{{- with .root.Values.engine.adapters }}
+{{- $_ := set $own "OPS_COPIES" . }}
+{{- end }}
 {{- $_ := set $own "OPS_RELEASE" (printf "%s-model" (include "thumbwheel.fullname" .root)) }}
 {{- if eq .root.Values.rollout.told "helm" }}
 {{- $_ := set $own "OPS_RELEASE_KEEPS" (.root.Values.rollout.keeps | toString) }}
@@ -141,8 +144,11 @@ runtimeClassName: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* `apart`: without the data volume. */}}
 {{- define "thumbwheel.mounts" -}}
+{{- if not .apart }}
 - {name: data, mountPath: /data}
+{{- end }}
 - {name: tmp, mountPath: /tmp}
 - {name: plan, mountPath: /etc/thumbwheel, readOnly: true}
 {{- if .model }}
@@ -154,9 +160,11 @@ runtimeClassName: {{ . }}
 {{- end }}
 
 {{- define "thumbwheel.volumes" -}}
+{{- if not .apart }}
 - name: data
   persistentVolumeClaim:
     claimName: {{ .root.Values.data.existingClaim | default (printf "%s-data" (include "thumbwheel.fullname" .root)) }}
+{{- end }}
 - name: tmp
   emptyDir: {}
 - name: plan
