@@ -1,6 +1,7 @@
 """uvicorn's HTTP with the limits that it has not: how large a head may be, and how slow a request.
 
-Who asks again before they are answered is answered once: uvicorn would not see them hang up.
+Who asks again before they are answered is answered once: uvicorn would not see them hang up. Who
+asks just when it is told to end is answered: uvicorn would have closed their connection.
 """
 
 from asyncio import BaseTransport, TimerHandle
@@ -18,6 +19,7 @@ class Protocol(HttpToolsProtocol):
     request_seconds: float
     _until: TimerHandle | None = None
     _head_bytes = 0
+    _ends = False  # with the next answer, or when none was asked for as long as ever
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # as asyncio says it
@@ -47,9 +49,24 @@ class Protocol(HttpToolsProtocol):
             raise Pipelined
         super().on_message_begin()
 
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self._ends and self.cycle is not None:
+            self.cycle.keep_alive = False  # which the answer says
+
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._expect_no_more()
+
+    def shutdown(self) -> None:
+        if self._in_body or self._answering:
+            super().shutdown()
+            return
+        self._ends = True
+        if self.timeout_keep_alive_task is None and self.cycle is None:  # nobody has asked yet
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def send_400_response(self, msg: str) -> None:
         if self._answering:

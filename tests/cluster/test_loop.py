@@ -345,7 +345,14 @@ def test_a_rolling_upgrade_fails_no_request(place: Place) -> None:
     before = place.cluster.lives("gateway")
     with load(place) as made:
         place.cluster.helm(
-            *("upgrade", RELEASE, CHART, "--reuse-values", "--set", f"extra.env.ROLLED=at-{time.time():.0f}"),
+            *(
+                "upgrade",
+                RELEASE,
+                CHART,
+                "--reuse-values",
+                "--set",
+                f"extra.env.ROLLED=at-{time.time():.0f}",
+            ),
             *("--wait", "--timeout", "10m"),
         )
         all_ready(place)

@@ -1,7 +1,9 @@
 """Processes that end: the gateway when it is told to, an engine when it is killed."""
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -20,6 +22,7 @@ from tests.serving.servers import served
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
+KEEP_ALIVE_SECONDS = 5  # uvicorn's own
 BODY = {"model": "model", "messages": MESSAGES}
 ENGINE = """
 import sys, uvicorn
@@ -85,6 +88,29 @@ def test_a_gateway_that_is_told_to_end_lets_its_answers_end_first(
     with closing(open_log(f"sqlite:///{tmp_path}/log.db")) as log, httpx.Client() as none:
         (kept,) = Gateway(url, engine, log, none).completions()
     assert (kept.answer, kept.error) == ("".join(WORDS), None)
+
+
+def test_who_asks_on_an_open_connection_while_the_gateway_ends_is_answered(
+    tmp_path: Path, stage: Stage
+) -> None:
+    chat = "/v1/chat/completions"
+    with gateway_process(tmp_path, stage.url) as (url, gateway), httpx.Client(timeout=30) as http:
+        assert http.post(url + chat, json=BODY).headers.get("connection") != "close"
+        gateway.terminate()
+        until(lambda: not answers(f"{url}/healthz"))
+        last = http.post(url + chat, json=BODY)
+        assert (last.status_code, last.headers["connection"]) == (200, "close")
+        assert gateway.wait(30) == 0
+
+
+def test_connections_on_which_nobody_asks_end_as_ever(tmp_path: Path, stage: Stage) -> None:
+    with gateway_process(tmp_path, stage.url) as (url, gateway), httpx.Client(timeout=30) as http:
+        http.get(f"{url}/healthz")
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)):
+            time.sleep(0.5)  # until it is taken
+            gateway.terminate()
+            assert gateway.wait(KEEP_ALIVE_SECONDS + 10) == 0  # 30 are for answers, 60 for requests
 
 
 def test_an_engine_that_is_killed_under_load_fails_nobody(tmp_path: Path) -> None:
