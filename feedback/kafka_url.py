@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,7 +20,13 @@ EXPECTED = (
 )
 # What a client's file may set: how to reach the brokers and be let in. What makes the log durable
 # is not for a file to change.
-_ALLOWED = ("security_protocol", "sasl_", "ssl_", "client_id", "socks5_proxy", "proxy_url")
+ALLOWED = (
+    *("security_protocol", "client_id", "proxy_url", "socks5_proxy"),
+    *("sasl_mechanism", "sasl_plain_username", "sasl_plain_password", "sasl_kerberos_name"),
+    *("sasl_kerberos_service_name", "sasl_kerberos_domain_name"),
+    *("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_password", "ssl_crlfile"),
+    "ssl_check_hostname",
+)
 
 
 class _Query(BaseModel):
@@ -78,6 +85,8 @@ def _client(path: Path | None) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError(f"{path} holds {type(said).__name__}; expected a JSON object")
     for name in said:
-        if not name.startswith(_ALLOWED):
-            raise ValueError(f"{path} sets {name!r}; expected {', '.join(_ALLOWED)}…")
+        if name not in ALLOWED:
+            close = get_close_matches(name, ALLOWED, 1)
+            expected = f"did you mean {close[0]}?" if close else f"expected {', '.join(ALLOWED)}"
+            raise ValueError(f"{path} sets {name!r}; {expected}")
     return said

@@ -116,7 +116,7 @@ def resume(log: Log, by: str, reason: str = "") -> Split:
 def current(log: Log) -> Split:
     known = history.splits(log)
     if not known:
-        raise NothingToDo("there is no split on the log yet: did `thumbwheel up` ever run here?")
+        raise NothingToDo("there is no split on the log yet: has a controller ever run on it?")
     return known[-1]
 
 

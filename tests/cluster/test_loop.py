@@ -427,6 +427,25 @@ def test_all_pods_lost_at_once_as_with_their_node_lose_no_verdict(place: Place) 
     assert place.split().stable == stable
 
 
+def test_a_person_is_forgotten_in_a_gateways_pod(place: Place) -> None:
+    with openai.OpenAI(base_url=f"{place.url}/v1", api_key="none") as client:
+        answer = client.chat.completions.create(
+            model="demo",
+            user="carl",
+            max_tokens=8,
+            messages=[{"role": "user", "content": "How do I make tea?"}],
+        )
+    said = {"completion_id": answer.id, "thumb": "up"}
+    httpx.post(f"{place.url}/v1/feedback", json=said, trust_env=False).raise_for_status()
+
+    def forget(*words: str) -> str:
+        asked = ("exec", "-i", f"{RELEASE}-gateway-0", "--", "thumbwheel", "forget", "carl", *words)
+        return place.cluster.tried("kubectl", "-n", "tried", *asked, told="n\n").stdout
+
+    until(lambda: ": 1 examples" in forget(), 60, forget)
+    assert "done: no example is theirs" in forget("--yes")
+
+
 def test_a_new_key_of_the_control_api_is_the_only_one(place: Place) -> None:
     keys = f"{RELEASE}-keys"
     old = place.cluster.get("secret", keys)["data"]["ops-key"]
@@ -465,7 +484,10 @@ def test_one_engine_with_the_gateway_inside_needs_no_kafka(place: Place) -> None
     small = Cluster(place.cluster.kubeconfig, "small")
     _make_namespace(small)
     _mount(small, Path(volume["hostPath"]["path"]))
-    alone = ("gateway.place=inside", "engine.replicas=1", "ops.replicas=1", "score.enabled=false")
+    alone = (
+        *("gateway.place=inside", "engine.replicas=1", "ops.replicas=1", "score.enabled=false"),
+        "data.accessModes={ReadWriteOnce}",
+    )
     words = [word for one in alone for word in ("--set", one)]
     values: list[str | Path] = ["-f", HERE / "values.yaml", *words]
     small.helm("install", RELEASE, CHART, *values, "--wait", "--timeout", "10m")

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
 
-from feedback.kafka_url import read_url
+from feedback.kafka_url import ALLOWED, read_url
 
 
 def test_what_is_not_said_is_as_usual() -> None:
@@ -46,7 +48,8 @@ def test_what_cannot_be_understood_is_refused(url: str, complaint: str) -> None:
     [
         ("[]", "holds list; expected a JSON object"),
         ("{", "cannot be read"),
-        ('{"acks": 0}', "sets 'acks'; expected security_protocol, sasl_"),
+        ('{"acks": 0}', "sets 'acks'; expected security_protocol, client_id, "),
+        ('{"sasl_mechansim": "PLAIN"}', "sets 'sasl_mechansim'; did you mean sasl_mechanism?"),
     ],
 )
 def test_a_client_file_that_is_none_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
@@ -54,3 +57,8 @@ def test_a_client_file_that_is_none_is_refused(tmp_path: Path, text: str, compla
     path.write_text(text)
     with pytest.raises(ValueError, match=complaint):
         read_url(f"kafka://a:9092?client={path}")
+
+
+def test_what_a_client_file_may_set_kafka_python_knows() -> None:
+    assert set(ALLOWED) <= KafkaAdminClient.DEFAULT_CONFIG.keys()
+    assert set(ALLOWED) <= KafkaProducer.DEFAULT_CONFIG.keys() & KafkaConsumer.DEFAULT_CONFIG.keys()

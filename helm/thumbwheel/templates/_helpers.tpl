@@ -38,35 +38,46 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- range $at, $_ := until (int .Values.engine.replicas) }}{{ if $at }},{{ end }}http://{{ $name }}-engine-{{ $at }}.{{ $name }}-engine:8000{{ end }}
 {{- end }}
 
+{{/* A variable: a text, what is written as JSON, or where it lies, as `valueFrom`. */}}
+{{- define "thumbwheel.var" -}}
+{{- if and (kindIs "map" .value) (hasKey .value "valueFrom") }}
+- {name: {{ .name }}, valueFrom: {{ toJson .value.valueFrom }}}
+{{- else }}
+- {name: {{ .name }}, value: {{ kindIs "string" .value | ternary .value (.value | toJson) | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* What a process is told: of `reads`, the rooms whose settings it reads, so that no pod is started anew for another's. */}}
 {{- define "thumbwheel.env" -}}
 {{- $own := dict
   "NAME" .root.Values.name
   "MODEL" (include "thumbwheel.modelPath" .root)
   "LOG" (.root.Values.log | default "sqlite:////data/log.db")
   "EXAMPLES" "/data/examples"
-  "ADAPTERS" "/data/adapters"
-  "ENGINE_CACHE" "/tmp/adapters"
-  "ENGINE_LEAVING" "/tmp/leaving"
-  "ENGINE_URL" (include "thumbwheel.engines" .root)
-  "SERVING_HOST" "0.0.0.0"
-  "SERVING_SPOOL" "/spool"
-  "SERVING_DRAIN_SECONDS" (.root.Values.gateway.drainSeconds | toString)
-  "FEEDBACK_WINDOW" "/data/window"
-  "FEEDBACK_WORKERS" (.root.Values.worker.replicas | toString)
-  "FEEDBACK_METRICS_HOST" "0.0.0.0"
-  "TRAINER_STATE" "/data/trainer"
-  "TRAINER_PLAN" "/etc/thumbwheel/plan.json"
-  "TRAINER_METRICS_HOST" "0.0.0.0"
-  "OPS_HOST" "0.0.0.0"
-  "OPS_METRICS_HOST" "0.0.0.0" }}
-{{- if and (eq (.room | default "") "engine") .root.Values.engine.adapters }}
-{{- $_ := set $own "ADAPTERS" .root.Values.engine.adapters }}
+  "ADAPTERS" "/data/adapters" }}
+{{- if not (has .room (list "engine" "worker")) }}
+{{- $_ := set $own "ENGINE_URL" (include "thumbwheel.engines" .root) }}
 {{- end }}
-{{- if eq (.room | default "") "ops" }}
+{{- if has "engine" .reads }}
+{{- $own = merge $own (dict "ENGINE_CACHE" "/tmp/adapters" "ENGINE_LEAVING" "/tmp/leaving") }}
+{{- with .root.Values.engine.adapters }}
+{{- $_ := set $own "ADAPTERS" . }}
+{{- end }}
+{{- end }}
+{{- if has "serving" .reads }}
+{{- $own = merge $own (dict "SERVING_HOST" "0.0.0.0" "SERVING_SPOOL" "/spool" "SERVING_DRAIN_SECONDS" (.root.Values.gateway.drainSeconds | toString)) }}
+{{- end }}
+{{- if has "feedback" .reads }}
+{{- $own = merge $own (dict "FEEDBACK_WINDOW" "/data/window" "FEEDBACK_WORKERS" (.root.Values.worker.replicas | toString) "FEEDBACK_METRICS_HOST" "0.0.0.0") }}
+{{- end }}
+{{- if has "trainer" .reads }}
+{{- $own = merge $own (dict "TRAINER_STATE" "/data/trainer" "TRAINER_PLAN" "/etc/thumbwheel/plan.json" "TRAINER_METRICS_HOST" "0.0.0.0") }}
+{{- end }}
+{{- if has "ops" .reads }}
+{{- $own = merge $own (dict "OPS_HOST" "0.0.0.0" "OPS_METRICS_HOST" "0.0.0.0" "OPS_RELEASE" (printf "%s-model" (include "thumbwheel.fullname" .root))) }}
 {{- with .root.Values.engine.adapters }}
 {{- $_ := set $own "OPS_COPIES" . }}
 {{- end }}
-{{- $_ := set $own "OPS_RELEASE" (printf "%s-model" (include "thumbwheel.fullname" .root)) }}
 {{- if eq .root.Values.rollout.told "helm" }}
 {{- $_ := set $own "OPS_RELEASE_KEEPS" (.root.Values.rollout.keeps | toString) }}
 {{- else }}
@@ -74,13 +85,19 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- range $name, $value := .root.Values.settings }}
-{{- $_ := set $own (upper $name) (kindIs "string" $value | ternary $value ($value | toJson)) }}
+{{- if has (splitList "_" $name | first) $.reads }}
+{{- $_ := set $own (upper $name) $value }}
+{{- end }}
 {{- end }}
 {{- range $name, $value := $own }}
-- {name: THUMBWHEEL_{{ $name }}, value: {{ $value | quote }}}
+{{- include "thumbwheel.var" (dict "name" (printf "THUMBWHEEL_%s" $name) "value" $value) }}
 {{- end }}
-{{- range $name, $value := merge (deepCopy .root.Values.extra.env) (dict "HOME" "/tmp" "PYTHONUNBUFFERED" "1") }}
-- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- $more := dict "HOME" "/tmp" "PYTHONUNBUFFERED" "1" }}
+{{- if .sharesGpu }}
+{{- $_ := set $more "NVIDIA_VISIBLE_DEVICES" "all" }}
+{{- end }}
+{{- range $name, $value := merge (deepCopy .root.Values.extra.env) $more }}
+{{- include "thumbwheel.var" (dict "name" $name "value" $value) }}
 {{- end }}
 {{- range $setting, $key := .keys }}
 {{- if $key }}
@@ -107,13 +124,33 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{- define "thumbwheel.spread" -}}
+{{/* What only one node can mount holds all who mount it there; others are spread. */}}
+{{- define "thumbwheel.oneNode" -}}
+{{ has "ReadWriteMany" .Values.data.accessModes | ternary "" "yes" }}
+{{- end }}
+
+{{- define "thumbwheel.podLabels" -}}
+{{ include "thumbwheel.labels" . }}
+{{- if and (include "thumbwheel.oneNode" .root) (not .apart) }}
+thumbwheel/data: {{ .root.Release.Name }}
+{{- end }}
+{{- end }}
+
+{{- define "thumbwheel.place" -}}
+{{- if and (include "thumbwheel.oneNode" .root) (not .apart) }}
+affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector: {matchLabels: {thumbwheel/data: {{ .root.Release.Name }}}}
+{{- else }}
 topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels: {{- include "thumbwheel.selector" . | nindent 8 }}
+{{- end }}
 {{- end }}
 
 {{- define "thumbwheel.locked" -}}
@@ -183,7 +220,6 @@ runtimeClassName: {{ . }}
 prometheus.io/scrape: "true"
 prometheus.io/port: {{ .port | quote }}
 {{- end }}
-checksum/plan: {{ .root.Values.plan | toJson | sha256sum }}
 {{- end }}
 
 {{- define "thumbwheel.spool" -}}
