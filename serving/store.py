@@ -1,4 +1,4 @@
-"""The adapters store, wherever it is: a folder, or an address such as s3://bucket/adapters.
+"""The adapters store, wherever it is: a folder, or an address such as s3://bucket/adapters. Door.
 
 The only file that talks to fsspec. Nothing is reached for before the first question.
 """

@@ -223,4 +223,4 @@ def test_an_engine_that_leaves_takes_nothing_new_and_ends_what_it_has_begun(
         assert httpx.get(f"{engine.url}/health", timeout=60).status_code == 200
         assert [line for line in lines][-1] == "data: [DONE]"
     (home / "leaving").unlink()
-    words(engine, "model-v40")
+    words(engine, "model")

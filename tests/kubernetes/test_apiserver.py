@@ -64,7 +64,7 @@ def test_what_is_to_be_kept_survives_the_release(installed: ApiServer) -> None:
 
 
 def test_kinds_of_an_operator_are_taken_as_they_are(api: ApiServer) -> None:
-    operator = ("--set", "monitoring.operator=true")
+    operator = ("--set", "monitoring.operator=true", "--set", "networkPolicy.enabled=false")
     worked(helm(api, "install", "tw", CHART, "-f", DEMO, *operator, "--wait"))
     assert len(api.objects("PodMonitor")) == 5
     assert api.objects("PrometheusRule")
