@@ -28,11 +28,17 @@ def built(
     name: str,
     build_args: Mapping[str, str],
     into: Path,
+    *,
+    anew: bool = False,
 ) -> Path:
-    """The archive `into` of the image `name`, of the stage `target` (the last one, where empty)."""
+    """The archive `into` of the image `name`, of the stage `target` (the last one, where empty).
+
+    Nothing in it tells when it was built; `anew`, nothing of an earlier build is taken.
+    """
     with _as_told() as mounts:
         _buildah(
-            *("bud", "--quiet", "--isolation", "chroot", "--network", "host", "--layers"),
+            *("bud", "--quiet", "--isolation", "chroot", "--network", "host"),
+            *("--timestamp", "0", "--no-cache" if anew else "--layers"),
             *(f"--volume={mount}:ro" for mount in mounts),
             *(f"--build-arg={key}={value}" for key, value in build_args.items()),
             *(["--target", target] if target else []),

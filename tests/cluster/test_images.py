@@ -54,6 +54,19 @@ def test_it_is_slim(archive: Path) -> None:
     assert more < MOST_BYTES
 
 
+def test_built_again_it_is_the_same(archive: Path, tmp_path: Path) -> None:
+    def steps(name: str) -> list[str]:
+        """With a digest of what each copied."""
+        told = json.loads(buildah("inspect", "--type", "image", name))["OCIv1"]
+        return [one["created_by"] for one in told["history"]]
+
+    again, base = "localhost/thumbwheel:again", {"BASE": images.BASE}
+    dockerfile = ROOT / "helm/images/Dockerfile"
+    images.built(dockerfile, "app", ROOT, again, base, tmp_path / "again.tar", anew=True)
+    assert "COPY dir:" in str(steps(APP))
+    assert steps(again) == steps(APP)
+
+
 def test_it_is_nobody_s_root_and_says_no_secret(container: str) -> None:
     told = json.loads(buildah("inspect", "--type", "image", APP))["OCIv1"]["config"]
     assert told["User"] == "10001:10001"
