@@ -11,11 +11,13 @@ from functools import partial
 
 from feedback.begin import no_arguments, settings_told
 from feedback.log import Log, LogAway, open_log
+from ops import marks
 from ops.act import SplitContended, warm_all
 from ops.api import Place, build
 from ops.controller import Controller, Parts
 from ops.copies import Copies
 from ops.declared import Declared
+from ops.history import Past
 from ops.kubernetes import Kubernetes
 from ops.lease import Lease
 from ops.metrics import Metrics
@@ -58,7 +60,13 @@ def _lead(
     lease = Lease(log, f"{socket.gethostname()}-{secrets.token_hex(4)}", settings.ops_lease_seconds)
     copies = None
     if fetched_from:
-        copies = Copies(settings.adapters_folder, fetched_from, lease.leads, metrics)
+        copies = Copies(
+            adapters=settings.adapters_folder,
+            to=fetched_from,
+            leads=lease.leads,
+            served=partial(_served, Past(log)),
+            metrics=metrics,
+        )
     observer = Observer(
         log,
         settings.examples_folder,
@@ -88,6 +96,10 @@ def _lead(
         lease.give_back()
     except LogAway as error:
         _log.warning("the lease is not given back, and runs out by itself: %s", error)
+
+
+def _served(past: Past) -> set[str]:
+    return {name for split in past.splits()[-1:] for name in marks.served(split)}
 
 
 def _warm(settings: Settings, copies: Copies | None, adapter: str) -> None:

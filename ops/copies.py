@@ -1,26 +1,24 @@
-"""Where engines fetch from an address: the adapters folder is copied there, and its marks.
+"""Where engines fetch adapters from an address: what is published in the folder is copied there.
 
 It holds no state that matters: whoever leads looks at what is there and goes on.
 """
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from feedback.log import LogAway
 from ops.act import CannotLoad
 from ops.metrics import Metrics
 from serving.store import Store, StoreAway
-from trainer.adapters import AdapterError, Manifest, Shelf, UnknownAdapter, is_mark
+from trainer.adapters import AdapterError, CorruptAdapter, Manifest, Shelf, UnknownAdapter
 
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 5.0  # after the store did not answer
 _log = logging.getLogger(__name__)
-
-
-class AnotherOne(AdapterError):
-    """The address has an adapter of this name already, which is not ours."""
 
 
 @dataclass
@@ -28,10 +26,11 @@ class Copies:
     adapters: Path
     to: Store
     leads: Callable[[], bool]
+    served: Callable[[], set[str]]
     metrics: Metrics
     _copied: set[str] = field(default_factory=set, init=False)
     _faults: dict[str, str] = field(default_factory=dict, init=False)
-    _marks: dict[str, bytes] | None = field(default=None, init=False)  # None: to be looked at
+    _tries: Counter[str] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
         self._shelf = Shelf(self.adapters)
@@ -40,31 +39,27 @@ class Copies:
         """Beside the controller, in a thread of its own: to send an adapter takes a while."""
         wait = LOOK_SECONDS
         while not stop.wait(wait):
-            wait = LOOK_SECONDS
             try:
-                self.look()
-            except StoreAway as error:
+                wait = 0.0 if self.look() else LOOK_SECONDS
+            except (LogAway, StoreAway) as error:
                 _log.warning("adapters are not copied, and it is tried again: %s", error)
                 wait = AGAIN_SECONDS
-            except Exception:  # the next one must be copied, whatever is wrong with this one
-                _log.exception("adapters are not copied, and it is tried again")
-                wait = AGAIN_SECONDS
 
-    def look(self) -> None:
+    def look(self) -> bool:
+        """Copies one, those first that users get; whether it did."""
         if not self.leads():
-            self._marks = None  # whoever leads may change them
-            return
-        marks = {
-            path.name: path.read_bytes() for path in self.adapters.glob("*") if is_mark(path.name)
-        }
+            self.metrics.to_copy(0)
+            return False
         left = [one for one in self._shelf.adapters() if one.name not in self._copied]
-        self._tell(left, marks)
-        try:
-            self._mark(marks)  # before what takes a while: a mark says that users are harmed
-            for manifest in reversed(left):  # the newest first: users wait for it
-                self._copy(manifest)
-        finally:
-            self._tell(left, marks)
+        self.metrics.to_copy(len(left))
+        if not left:
+            return False
+        served = self.served()
+        # One that the store will not take does not hold up the others.
+        one = min(reversed(left), key=lambda one: (self._tries[one.name], one.name not in served))
+        self._tries[one.name] += 1
+        self._copy(one)
+        return one.name in self._copied
 
     def expect(self, adapter: str) -> None:
         """Raises while engines cannot fetch it."""
@@ -73,27 +68,10 @@ class Copies:
         if adapter not in self._copied:
             raise ConnectionError(f"{adapter} is still being copied to where engines fetch it")
 
-    def _tell(self, left: list[Manifest], marks: dict[str, bytes]) -> None:
-        waiting = {one.name for one in left} - self._copied
-        self.metrics.to_copy(len(waiting) + len(marks.items() ^ (self._marks or {}).items()))
-
-    def _mark(self, marks: dict[str, bytes]) -> None:
-        if self._marks is None:
-            for name in self.to.marked() - marks.keys():
-                self.to.unmark(name)
-            self._marks = {}
-        for name, raw in marks.items():
-            if self._marks.get(name) != raw:
-                self.to.mark(name, raw)
-                self._marks[name] = raw
-        for name in self._marks.keys() - marks.keys():
-            self.to.unmark(name)
-            del self._marks[name]
-
     def _copy(self, manifest: Manifest) -> None:
         try:
             self._send(manifest)
-        except (AdapterError, FileNotFoundError) as error:
+        except AdapterError as error:
             if self._faults.get(manifest.name) != str(error):
                 _log.error("%s is not copied: %s", manifest.name, error)
             self._faults[manifest.name] = str(error)
@@ -104,12 +82,12 @@ class Copies:
     def _send(self, manifest: Manifest) -> None:
         try:
             there = self.to.manifest(manifest.name)
-        except UnknownAdapter:
+        except (UnknownAdapter, CorruptAdapter):  # half written, where a writer was killed
             self.to.publish(self.adapters / manifest.name, manifest)
             _log.info("%s is copied to where engines fetch it", manifest.name)
             return
         if there != manifest:
-            raise AnotherOne(
+            raise AdapterError(
                 f"where engines fetch adapters is another {manifest.name}, "
                 f"of {there.created_at:%Y-%m-%d}; expected a place of this installation's own"
             )

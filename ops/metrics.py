@@ -86,7 +86,7 @@ class Metrics:
             "release_failures", "Times that the release could not be read or told."
         )
         self._to_copy = self._gauge(
-            "to_copy", "Adapters and marks that are not yet where engines fetch them."
+            "to_copy", "Adapters that are not yet where engines fetch them."
         )
 
     @contextmanager

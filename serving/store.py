@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import available_protocols
 
 from trainer.adapters import (
@@ -17,7 +18,6 @@ from trainer.adapters import (
     CorruptAdapter,
     Manifest,
     UnknownAdapter,
-    is_mark,
     is_name,
     mark_of,
     read_manifest,
@@ -80,29 +80,27 @@ class Store:
 
     def publish(self, folder: Path, manifest: Manifest) -> None:
         """What lies in `folder`; the manifest last, so that it is seen whole or not at all."""
-        with _asked():
-            self._files.makedirs(f"{self._root}/{manifest.name}", exist_ok=True)
-            for file in (*manifest.files, MANIFEST):
-                self._files.put_file(str(folder / file), f"{self._root}/{manifest.name}/{file}")
-
-    def marked(self) -> set[str]:
-        """The names of all marks."""
+        for file in (*manifest.files, MANIFEST):
+            if not (folder / file).is_file():
+                raise CorruptAdapter(f"{manifest.name}/{file} is missing")
+        to = f"{self._root}/{manifest.name}"
         try:
             with _asked():
-                self._files.invalidate_cache()
-                listed = self._files.ls(self._root, detail=False)
-        except FileNotFoundError:
-            return set()
-        return {name for path in listed if is_mark(name := path.rpartition("/")[2])}
+                self._make(to)
+                for file in manifest.files:
+                    self._files.put_file(str(folder / file), f"{to}/{file}")
+                self._files.put_file(str(folder / MANIFEST), f"{to}/{MANIFEST}.tmp")
+                self._files.mv(f"{to}/{MANIFEST}.tmp", f"{to}/{MANIFEST}")
+        except FileNotFoundError as error:
+            raise StoreAway(f"the store has no place for {manifest.name}: {error}") from error
 
-    def mark(self, name: str, raw: bytes) -> None:
-        with _asked():
-            self._files.makedirs(self._root, exist_ok=True)
-            self._files.pipe_file(f"{self._root}/{name}", raw)
-
-    def unmark(self, name: str) -> None:
-        with suppress(FileNotFoundError), _asked():
-            self._files.rm_file(f"{self._root}/{name}")
+    def _make(self, folder: str) -> None:
+        """Where folders must be made. A bucket that is not there was mistyped, and is none."""
+        if isinstance(self._files, LocalFileSystem):
+            self._files.makedirs(folder, exist_ok=True)
+            return
+        with suppress(FileExistsError):
+            self._files.mkdir(folder, create_parents=False)
 
     def _size(self, path: str) -> int:
         with _present(path), _asked():

@@ -126,8 +126,8 @@ class EngineLimits(StatLoggerBase):
 
 
 class Tidy:
-    """`--middleware serving.vllm_plugin.Tidy`: goes in order, and lets the resolver unload
-    what is long unused."""
+    """`--middleware serving.vllm_plugin.Tidy`: lets the resolver unload what is long unused, and
+    refuses what is new once the engine is told that it is to be stopped."""
 
     def __init__(self, app: Any) -> None:
         told = PluginSettings().engine_leaving

@@ -32,7 +32,6 @@ from trainer.manifest import Manifest as Manifest
 from trainer.manifest import series_of as series_of
 from trainer.manifest import version_of as version_of
 from trainer.withdrawal import Withdrawal
-from trainer.withdrawal import is_mark as is_mark
 from trainer.withdrawal import mark_of as mark_of
 from trainer.withdrawal import read_mark as read_mark
 

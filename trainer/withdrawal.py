@@ -20,16 +20,9 @@ class Withdrawal(BaseModel):
         return f"{self.reason} ({self.by}, {self.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 
-_SUFFIX = ".withdrawn.json"
-
-
 def mark_of(adapter: str) -> str:
     """The name of the file, beside the adapter's folder: the adapter itself never changes."""
-    return f"{adapter}{_SUFFIX}"
-
-
-def is_mark(name: str) -> bool:
-    return name.endswith(_SUFFIX)
+    return f"{adapter}.withdrawn.json"
 
 
 def read_mark(raw: bytes) -> str:

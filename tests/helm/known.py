@@ -16,7 +16,6 @@ from trainer.plan import Plan
 from trainer.settings import Settings as Trainer
 
 SETTINGS, SCHEMA = CHART / "settings.json", CHART / "values.schema.json"
-_SECRETS = ("serving_token_keys", "trainer_judge_key")
 # The chart's own, and the value that says them; of the others pods rely on what they are.
 _OWN = {
     "engine_key": "secret.engineKey",
@@ -45,8 +44,14 @@ _FIXED = (
 def settings() -> str:
     """To each name what keeps it from being set: nothing, that it is a secret, or who says it."""
     rooms = (Feedback, Trainer, Serving, PluginSettings, Ops)
-    told = {name: "" for room in rooms for name in room.model_fields}
-    told |= dict.fromkeys(_SECRETS, "secret") | dict.fromkeys(_FIXED, "it not to be set") | _OWN
+    told = {
+        name: "secret" if "SecretStr" in str(field.annotation) else ""
+        for room in rooms
+        for name, field in room.model_fields.items()
+    }
+    own = dict.fromkeys(_FIXED, "it not to be set") | _OWN
+    assert own.keys() <= told.keys(), f"{own.keys() - told.keys()} are no settings any more"
+    told |= own
     return json.dumps(dict(sorted(told.items())), indent=1) + "\n"
 
 

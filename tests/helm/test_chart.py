@@ -112,10 +112,10 @@ def test_pods_are_told_settings_that_there_are(values: Path) -> None:
         ("settings.ops_alpha=0.1", {"ops"}),
         ("settings.serving_max_in_flight=9", {"gateway"}),
         ("settings.engine_cache_adapters=9", {"engine"}),
-        ("settings.trainer_min_examples=9", {"trainer", "rounds", "score"}),
+        ("settings.trainer_min_examples=9", {"trainer", "score"}),
         ("plan.rank=8", {"score"}),  # rounds read it as they begin
         ("worker.replicas=2", {"worker"}),
-        ("engine.replicas=2", {"gateway", "trainer", "rounds", "score", "ops"}),
+        ("engine.replicas=2", {"gateway", "trainer", "ops"}),
     ],
 )
 def test_a_change_starts_those_anew_whom_it_concerns(value: str, anew: set[str]) -> None:
@@ -126,6 +126,26 @@ def test_a_change_starts_those_anew_whom_it_concerns(value: str, anew: set[str])
     assert changed == {f"tw-thumbwheel-{room}" for room in anew}
 
 
+def test_no_variable_is_told_twice_and_the_engines_own_wins() -> None:
+    words = ("engine.env.HOME=/mine", "engine.env.HF_HUB_OFFLINE=0", "extra.env.HOME=/ours")
+    manifests = rendered(*MODEL, *KAFKA, *set_all((*words, "secret.engineKey=engine")))
+    for name, pod in pods(manifests):
+        for container in pod["containers"]:
+            names = [one["name"] for one in container["env"]]
+            assert len(names) == len({*names}), name
+    (engine,) = of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]["containers"]
+    assert (env(engine)["HOME"], env(engine)["HF_HUB_OFFLINE"]) == ("/mine", "0")
+    assert env(engine)["VLLM_API_KEY"] == "engine"
+
+
+def test_what_is_set_to_null_is_as_it_was() -> None:
+    unset = ("--set-json", 'settings={"ops_prometheus_url": null}')
+    (ops,) = of(rendered(*MODEL, *KAFKA, *unset), "Deployment", "ops")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert "THUMBWHEEL_OPS_PROMETHEUS_URL" not in env(ops)
+
+
 def test_rounds_on_many_nodes_are_what_the_plan_says() -> None:
     words = ("trainer.nodes=2", "trainer.processes=4", "plan.rank=8")
     plan = of(rendered(*MODEL, *KAFKA, *set_all(words)), "ConfigMap", "plan")["data"]["plan.json"]
@@ -134,14 +154,22 @@ def test_rounds_on_many_nodes_are_what_the_plan_says() -> None:
 
 
 def test_what_one_node_alone_can_mount_holds_all_its_pods_there() -> None:
-    once = ("--set", "data.accessModes={ReadWriteOnce}")
+    once = set_all(("data.accessModes={ReadWriteOnce}", "data.nodeSelector.gpu=yes"))
     for name, pod in pods(rendered(*MODEL, *KAFKA, *once)):
         (near,) = pod["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        assert near["labelSelector"] == {"matchLabels": {"thumbwheel/data": "tw"}}, name
+        assert near["labelSelector"] == {"matchLabels": {"app.kubernetes.io/instance": "tw"}}, name
         assert "topologySpreadConstraints" not in pod
-    told = templates(rendered(*MODEL, *KAFKA, *once))
-    labels = [template["metadata"]["labels"] for _, template in told]
-    assert labels and {one["thumbwheel/data"] for one in labels} == {"tw"}
+        assert pod["nodeSelector"] == {"gpu": "yes"}
+
+
+def test_engines_apart_may_be_elsewhere() -> None:
+    words = ("data.accessModes={ReadWriteOnce}", "engine.adapters=s3://b/a")
+    manifests = rendered(*MODEL, *KAFKA, *set_all(words))
+    assert "affinity" not in of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]
+    worker = of(manifests, "Deployment", "worker")["spec"]["template"]["spec"]
+    (near,) = worker["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (but,) = near["labelSelector"]["matchExpressions"]
+    assert (but["operator"], but["values"]) == ("NotIn", ["engine"])
 
 
 def test_a_secret_is_told_by_where_it_lies() -> None:
@@ -160,7 +188,7 @@ def test_a_secret_is_told_by_where_it_lies() -> None:
     assert found["THUMBWHEEL_SERVING_TOKEN_KEYS"]["valueFrom"] == where
     assert found["HF_TOKEN"]["valueFrom"] == where
     (engine,) = of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]["containers"]
-    assert [one["value"] for one in engine["env"] if one["name"] == "NUMBER"] == ["10000000"] * 2
+    assert [one["value"] for one in engine["env"] if one["name"] == "NUMBER"] == ["10000000"]
 
 
 @pytest.mark.parametrize(("gpus", "all_of_them"), [(0, True), (1, False)])

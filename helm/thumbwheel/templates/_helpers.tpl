@@ -55,7 +55,7 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
   "LOG" (.root.Values.log | default "sqlite:////data/log.db")
   "EXAMPLES" "/data/examples"
   "ADAPTERS" "/data/adapters" }}
-{{- if not (has .room (list "engine" "worker")) }}
+{{- if has .room (list "gateway" "trainer" "ops") }}
 {{- $_ := set $own "ENGINE_URL" (include "thumbwheel.engines" .root) }}
 {{- end }}
 {{- if has "engine" .reads }}
@@ -73,6 +73,9 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- if has "trainer" .reads }}
 {{- $own = merge $own (dict "TRAINER_STATE" "/data/trainer" "TRAINER_PLAN" "/etc/thumbwheel/plan.json" "TRAINER_METRICS_HOST" "0.0.0.0") }}
 {{- end }}
+{{- if has "rounds" .reads }}
+{{- $own = merge $own (dict "TRAINER_STATE" "/data/trainer" "TRAINER_METRICS_HOST" "0.0.0.0") }}
+{{- end }}
 {{- if has "ops" .reads }}
 {{- $own = merge $own (dict "OPS_HOST" "0.0.0.0" "OPS_METRICS_HOST" "0.0.0.0" "OPS_RELEASE" (printf "%s-model" (include "thumbwheel.fullname" .root))) }}
 {{- with .root.Values.engine.adapters }}
@@ -85,7 +88,7 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- range $name, $value := .root.Values.settings }}
-{{- if has (splitList "_" $name | first) $.reads }}
+{{- if and (has (splitList "_" $name | first) $.reads) (not (kindIs "invalid" $value)) }}
 {{- $_ := set $own (upper $name) $value }}
 {{- end }}
 {{- end }}
@@ -96,7 +99,7 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- if .sharesGpu }}
 {{- $_ := set $more "NVIDIA_VISIBLE_DEVICES" "all" }}
 {{- end }}
-{{- range $name, $value := merge (deepCopy .root.Values.extra.env) $more }}
+{{- range $name, $value := merge (deepCopy (.more | default dict)) (deepCopy .root.Values.extra.env) $more }}
 {{- include "thumbwheel.var" (dict "name" $name "value" $value) }}
 {{- end }}
 {{- range $setting, $key := .keys }}
@@ -129,20 +132,33 @@ securityContext:
 {{ has "ReadWriteMany" .Values.data.accessModes | ternary "" "yes" }}
 {{- end }}
 
-{{- define "thumbwheel.podLabels" -}}
-{{ include "thumbwheel.labels" . }}
-{{- if and (include "thumbwheel.oneNode" .root) (not .apart) }}
-thumbwheel/data: {{ .root.Release.Name }}
-{{- end }}
-{{- end }}
-
+{{/* `of`: what may say where these pods run. */}}
 {{- define "thumbwheel.place" -}}
-{{- if and (include "thumbwheel.oneNode" .root) (not .apart) }}
+{{- $of := .of | default dict }}
+{{- $near := and (include "thumbwheel.oneNode" .root) (not .apart) }}
+{{- $where := deepCopy ($of.nodeSelector | default dict) }}
+{{- if $near }}
+{{- $where = merge $where .root.Values.data.nodeSelector }}
+{{- end }}
+{{- with $where }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $of.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $of.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- if $near }}
 affinity:
   podAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:
       - topologyKey: kubernetes.io/hostname
-        labelSelector: {matchLabels: {thumbwheel/data: {{ .root.Release.Name }}}}
+        labelSelector:
+          matchLabels: {app.kubernetes.io/instance: {{ .root.Release.Name | quote }}}
+          {{- if .root.Values.engine.adapters }}
+          matchExpressions: [{key: app.kubernetes.io/component, operator: NotIn, values: [engine]}]
+          {{- end }}
 {{- else }}
 topologySpreadConstraints:
   - maxSkew: 1
@@ -167,18 +183,6 @@ securityContext:
 {{- $all = mergeOverwrite $all (dict "limits" (dict "nvidia.com/gpu" (.gpus | toString))) }}
 {{- end }}
 {{- toYaml $all }}
-{{- end }}
-
-{{- define "thumbwheel.where" -}}
-{{- with .nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .runtimeClassName }}
-runtimeClassName: {{ . }}
-{{- end }}
 {{- end }}
 
 {{/* `apart`: without the data volume. */}}
