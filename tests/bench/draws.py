@@ -86,14 +86,32 @@ def compare(url: str, rate: float, asked: argparse.Namespace) -> None:
         for way, seen in found.items():
             seen.append(stretch(url, way, rate, users, seed, asked.quiet))  # the same users
     print(f"\n{rate:g} users a second, {rounds} rounds of {users}, quiet {asked.quiet:g} s:\n")
-    print("| drawn | p50, ms | p95, ms | p95 beside nothing, each round | tokens drawn a second |")
-    print("|---|---|---|---|---|")
+    head = "| drawn | p50, ms | p95, ms | p95 beside nothing, each round | over all, 90% interval |"
+    print(f"{head} tokens drawn a second |\n|---|---|---|---|---|---|")
     for way, seen in found.items():
         ratios = [one.ms(95) / calm.ms(95) for one, calm in zip(seen, found[NOTHING], strict=True)]
-        p50, p95 = (fmean(one.ms(percent) for one in seen) for percent in (50, 95))
+        ms = [fmean(one.ms(percent) for one in seen) for percent in (50, 95)]
         told = " ".join(f"{100 * one:.0f}%" for one in ratios)
         tokens = sum(one.drawn for one in seen) / (rounds * users / rate)
-        print(f"| {way} | {p50:.1f} | {p95:.1f} | {told} | {tokens:.0f} |", flush=True)
+        all_of_it = over_all(seen, found[NOTHING])
+        print(f"| {way} | {ms[0]:.1f} | {ms[1]:.1f} | {told} | {all_of_it} | {tokens:.0f} |")
+
+
+def over_all(seen: list[Seen], calm: list[Seen]) -> str:
+    """The p95 of all users beside that of nothing's, and between what chance would have it."""
+    ours, theirs = ([wait for one in few for wait in one.waits_ms] for few in (seen, calm))
+    chance = Random(0)
+    again = sorted(p95(others(ours, chance)) / p95(others(theirs, chance)) for _ in range(2000))
+    told = (p95(ours) / p95(theirs), again[100], again[-101])
+    return "{:.0%} ({:.0%} to {:.0%})".format(*told)
+
+
+def p95(waits: list[float]) -> float:
+    return quantiles(waits, n=100)[94]
+
+
+def others(waits: list[float], chance: Random) -> list[float]:
+    return chance.choices(waits, k=len(waits))
 
 
 def stretch(url: str, way: str, rate: float, users: int, seed: int, quiet: float) -> Seen:
