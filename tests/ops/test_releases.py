@@ -291,6 +291,40 @@ def test_with_gitops_a_file_says_what_serves_and_a_commit_taken_back_is_a_roll_b
     assert path.read_text().splitlines()[2:] == ['  stable: "base"', f"  split: {split.revision}"]
 
 
+def test_who_goes_from_helm_to_git_with_what_it_said_moves_nothing(
+    place: Place, helm: Helm, releases: Releases, tmp_path: Path
+) -> None:
+    looks(releases)
+    promoted(place, releases, "m-v1", "m-v2")
+    said, before = helm.declared(), by_hand.current(place.log)
+    assert said
+    told = len(helm.told)
+    path = tmp_path / "values.yaml"
+    releases.teller, releases.each_look = ValuesFile(path), True
+    releases.declared = lambda: Declared(revision=7, stable=said.stable, split=said.split)
+    looks(releases)
+    assert by_hand.current(place.log) == before
+    promoted(place, releases, "m-v3")
+    assert '  stable: "m-v3"' in path.read_text()
+    assert len(helm.told) == told
+    releases.declared = lambda: Declared(revision=8, stable="m-v3", split=7)  # it is committed
+    looks(releases)
+    releases.declared = lambda: Declared(revision=9, stable=said.stable, split=said.split)
+    looks(releases)
+    assert by_hand.current(place.log).stable == "m-v2", "a commit that is taken back is a roll-back"
+
+
+def test_who_goes_to_git_without_what_it_said_has_base(
+    place: Place, releases: Releases, tmp_path: Path
+) -> None:
+    looks(releases)
+    promoted(place, releases, "m-v1")
+    releases.teller, releases.each_look = ValuesFile(tmp_path / "values.yaml"), True
+    releases.declared = lambda: Declared(revision=7, stable="base")
+    looks(releases)
+    assert by_hand.current(place.log).stable == "base"
+
+
 def test_a_file_that_is_as_it_should_be_is_left_alone(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "values.yaml"
     split = promote(place, "m-v1")
