@@ -60,13 +60,10 @@ def _lead(
     lease = Lease(log, f"{socket.gethostname()}-{secrets.token_hex(4)}", settings.ops_lease_seconds)
     copies = None
     if fetched_from:
-        copies = Copies(
-            adapters=settings.adapters_folder,
-            to=fetched_from,
-            leads=lease.leads,
-            served=partial(_served, Past(log)),
-            metrics=metrics,
-        )
+        served = partial(_served, Past(log))
+        copies = Copies(settings.adapters_folder, fetched_from, lease.leads, served, metrics)
+        # A daemon: what is half sent is sent again, and nobody waits for a store that hangs.
+        threading.Thread(target=copies.run, args=(stop,), name="copies", daemon=True).start()
     observer = Observer(
         log,
         settings.examples_folder,
@@ -85,9 +82,6 @@ def _lead(
         metrics=metrics,
     )
     controller = Controller(parts, settings.rules)
-    if copies:
-        # A daemon: what is half sent is sent again, and nobody waits for a store that hangs.
-        threading.Thread(target=copies.run, args=(stop,), name="copies", daemon=True).start()
     with _releases(settings, parts, lease, stop):
         while not stop.is_set():
             _tick(controller, metrics)
