@@ -111,11 +111,11 @@ class Cluster:
     def round(self, name: str) -> None:
         """One Job of the CronJob; returns when it has ended well."""
         self.kubectl("create", "job", name, f"--from=cronjob/{RELEASE}-trainer")
-        until(
-            lambda: bool(self.get("job", name)["status"].get("succeeded")),
-            600,
-            lambda: self.logs(f"job/{name}"),
-        )
+        until(lambda: self._is_complete(name), 600, lambda: self.logs(f"job/{name}"))
+
+    def _is_complete(self, job: str) -> bool:
+        told = self.get("job", job)["status"].get("conditions", ())
+        return any((one["type"], one["status"]) == ("Complete", "True") for one in told)
 
     def logs(self, what: str) -> str:
         return self.tried("kubectl", "-n", self.namespace, "logs", what, "--tail=40").stdout

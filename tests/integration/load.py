@@ -139,12 +139,15 @@ class _Client:
     async def _try(self, body: dict[str, Any]) -> bool:
         began = time.perf_counter()
         try:
-            status = (await self._http.post("/v1/feedback", json=body)).status_code
-        except httpx.TransportError:
-            status = 0
+            response = await self._http.post("/v1/feedback", json=body)
+        except httpx.TransportError as error:
+            response = httpx.Response(0, text=repr(error))
+        status = response.status_code
         assert status in (0, 202) or status >= 500, f"{status} for {body}"
         if status == httpx.codes.ACCEPTED:
             self._ledger.seconds[self._ledger.phase].append(time.perf_counter() - began)
+        else:
+            self._ledger.failures.append(f"a verdict: {status}: {response.text}")
         return self._counted("verdict", status == httpx.codes.ACCEPTED)
 
     def _counted(self, what: str, well: bool) -> bool:
