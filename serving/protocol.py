@@ -59,11 +59,11 @@ class Protocol(HttpToolsProtocol):
         self._expect_no_more()
 
     def shutdown(self) -> None:
-        if self._in_body or self._answering:
-            super().shutdown()
-            return
+        """Nobody's connection is closed that was not told: they may ask again at this moment."""
         self._ends = True
-        if self.timeout_keep_alive_task is None and self.cycle is None:  # nobody has asked yet
+        if self.cycle and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+        elif self.timeout_keep_alive_task is None and self.cycle is None:  # nobody has asked yet
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )

@@ -84,6 +84,9 @@ def test_a_gateway_that_is_told_to_end_lets_its_answers_end_first(
                 httpx.post(url + chat, json=BODY, trust_env=False)
             rest = "\n".join(lines)
         assert all(word in rest for word in WORDS) and rest.endswith("data: [DONE]\n")
+        said = {"completion_id": response.headers["x-thumbwheel-completion"], "thumb": "up"}
+        told = http.post(f"{url}/v1/feedback", json=said)  # by the connection that is there
+        assert (told.status_code, told.headers["connection"]) == (202, "close")
         assert gateway.wait(30) == 0
     with closing(open_log(f"sqlite:///{tmp_path}/log.db")) as log, httpx.Client() as none:
         (kept,) = Gateway(url, engine, log, none).completions()
