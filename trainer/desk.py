@@ -10,7 +10,7 @@ from trainer.engine import Engine, EngineAway, EngineRefuses, Wanted
 from trainer.spare import Spare
 
 LOOK_SECONDS = 0.1  # between two looks at what an engine has to do
-_BLIND_LOOKS = 20  # at an engine that says it has nothing to do, and works for us
+_BLIND_LOOKS = 20  # more than others, at an engine that says it has less to do than for us alone
 
 
 @dataclass
@@ -42,6 +42,8 @@ class Desk:
         self._open, self._shut = Event(), Event()
         self._asked = self._speaking = 0  # of our answers: under way, and heard of
         self._blind = 0
+        self._counts = False  # it has said that it had something to do
+        self._uncounted = 0  # vLLM takes some who hang up off its count twice
         self.why = f"{engine.url} is not looked at yet"
 
     def duties(self) -> list[Coroutine[Any, Any, None]]:
@@ -57,8 +59,9 @@ class Desk:
 
     async def _look(self) -> None:
         asked, speaking = self._asked, self._speaking
-        requests = await self._engine.requests()
-        self._check(requests, min(speaking, self._speaking))
+        counted = await self._engine.requests()
+        self._check(counted, min(speaking, self._speaking))
+        requests = counted + self._uncounted
         now = get_running_loop().time()
         if self._spare.saw(requests, max(asked, self._asked), now):
             self._shut.clear()
@@ -68,16 +71,23 @@ class Desk:
                 f"{self._engine.url} works for users, or did, and few of them may meet ours"
             )
 
-    def _check(self, requests: int, speaking: int) -> None:
-        self._blind = self._blind + 1 if speaking > requests else 0
-        if self._blind >= _BLIND_LOOKS:
+    def _check(self, counted: int, speaking: int) -> None:
+        self._counts = self._counts or counted > 0
+        missing = speaking - counted - self._uncounted
+        self._blind = self._blind + 1 if missing > 0 else max(self._blind - 1, 0)
+        if self._blind < _BLIND_LOOKS:
+            return
+        if not self._counts:
             raise EngineRefuses(
-                f"{self._engine.url}/load is {requests}, and {speaking} answers are under way; "
+                f"{self._engine.url}/load is {counted}, and {speaking} answers are under way; "
                 "expected vLLM to be started with --enable-server-load-tracking"
             )
+        self._uncounted += missing
+        self._blind = 0
 
     def _trouble(self, error: EngineAway) -> None:
         self._spare.leave()
+        self._uncounted = 0  # if it begins anew, so does its count
         self._close(str(error))
 
     def _close(self, why: str) -> None:

@@ -34,6 +34,7 @@ class Scripted:
     token_seconds: float = 0.002
     users: int = 0
     counts: bool = True  # does /load know of what it does?
+    uncounted: int = 0  # of that
     ours: int = 0
     peak: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -45,7 +46,8 @@ class Scripted:
     url: str = ""
 
     async def load(self, _: web.Request) -> web.Response:
-        return web.json_response({"server_load": self.users + self.ours if self.counts else 0})
+        load = self.users + self.ours - self.uncounted if self.counts else 0
+        return web.json_response({"server_load": load})
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
         if self.status != 200:
