@@ -13,11 +13,9 @@ from pathlib import Path
 from feedback.log import LogAway
 from ops.act import CannotLoad
 from ops.metrics import Metrics
-from serving.store import Store, StoreAway
+from serving.store import Store
 from trainer.adapters import AdapterError, CorruptAdapter, Manifest, Shelf, UnknownAdapter
 
-LOOK_SECONDS = 1.0
-AGAIN_SECONDS = 5.0  # after the store did not answer
 _log = logging.getLogger(__name__)
 
 
@@ -28,6 +26,8 @@ class Copies:
     leads: Callable[[], bool]
     served: Callable[[], set[str]]
     metrics: Metrics
+    look_seconds: float = 1.0
+    again_seconds: float = 5.0  # after something did not answer
     _copied: set[str] = field(default_factory=set, init=False)
     _faults: dict[str, str] = field(default_factory=dict, init=False)
     _tries: Counter[str] = field(default_factory=Counter, init=False)
@@ -37,13 +37,13 @@ class Copies:
 
     def run(self, stop: threading.Event) -> None:
         """Beside the controller, in a thread of its own: to send an adapter takes a while."""
-        wait = LOOK_SECONDS
+        wait = self.look_seconds
         while not stop.wait(wait):
             try:
-                wait = 0.0 if self.look() else LOOK_SECONDS
-            except (LogAway, StoreAway) as error:
+                wait = 0.0 if self.look() else self.look_seconds
+            except (LogAway, OSError) as error:  # of the store, or of the folder
                 _log.warning("adapters are not copied, and it is tried again: %s", error)
-                wait = AGAIN_SECONDS
+                wait = self.again_seconds
 
     def look(self) -> bool:
         """Copies one, those first that users get; whether it did."""

@@ -61,12 +61,12 @@ class Protocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Nobody's connection is closed that was not told: they may ask again at this moment."""
         self._ends = True
-        if self.cycle and not self.cycle.response_started:
-            self.cycle.keep_alive = False
-        elif self.timeout_keep_alive_task is None and self.cycle is None:  # nobody has asked yet
+        if self.cycle is None:  # nobody has asked yet
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
     def send_400_response(self, msg: str) -> None:
         if self._answering:

@@ -9,18 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "helm" / "thumbwheel"
+from tests.helm.chart import tool
+
 RELEASE, MODEL = "thumbwheel", "thumbwheel-model"
-_TOOLS = ROOT / ".venv" / "helm"
 
 Manifest = dict[str, Any]
-
-
-def tool(name: str) -> str | Path:
-    """helm or kubectl, as `make` has unpacked it; or the machine's own."""
-    unpacked = _TOOLS / name
-    return unpacked if unpacked.exists() else name
 
 
 def until(claim: Callable[[], bool], seconds: float, state: Callable[[], object]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster import images
 from tests.cluster.node import made
-from tests.cluster.release import ROOT
+from tests.helm.chart import ROOT
 
 pytestmark = [
     pytest.mark.cluster,

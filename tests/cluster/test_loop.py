@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from openai.types.chat import ChatCompletion
 
 from feedback.events import BASE, VERDICT_KINDS, Completion, Verdict, decode
 from feedback.log import open_log, read_all
@@ -29,8 +30,9 @@ from ops.demo.users import Crowd, Habits
 from serving.split import Split
 from tests.cluster import images
 from tests.cluster.node import Node, node
-from tests.cluster.release import CHART, MODEL, RELEASE, ROOT, Cluster, Manifest, until
+from tests.cluster.release import MODEL, RELEASE, Cluster, Manifest, until
 from tests.cluster.servers import IP
+from tests.helm.chart import CHART, ROOT
 from tests.integration.load import Load
 
 pytestmark = pytest.mark.cluster
@@ -184,16 +186,27 @@ def examples(place: Place) -> int:
         return sum(1 for _ in read_all(log, "verdicts"))
 
 
-def asked(place: Place, user: str) -> tuple[str, str]:
-    """The adapter in the header, and the model in vLLM's own answer."""
-    with openai.OpenAI(base_url=f"{place.url}/v1", api_key="none", max_retries=0) as client:
+def chatted(url: str, user: str) -> tuple[ChatCompletion, str]:
+    """The answer, and the adapter in its header."""
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
         raw = client.chat.completions.with_raw_response.create(
             model="demo",
             user=user,
             max_tokens=8,
             messages=[{"role": "user", "content": "How do I make tea?"}],
         )
-    return raw.headers["x-thumbwheel-adapter"], raw.parse().model
+    return raw.parse(), raw.headers["x-thumbwheel-adapter"]
+
+
+def asked(place: Place, user: str) -> tuple[str, str]:
+    """The adapter in the header, and the model in vLLM's own answer."""
+    answer, adapter = chatted(place.url, user)
+    return adapter, answer.model
+
+
+def like(url: str, answer: ChatCompletion) -> None:
+    said = {"completion_id": answer.id, "thumb": "up"}
+    assert httpx.post(f"{url}/v1/feedback", json=said, trust_env=False).status_code == 202
 
 
 def test_every_pod_is_ready_and_restricted(place: Place) -> None:
@@ -347,17 +360,8 @@ def all_ready(place: Place) -> None:
 def test_a_rolling_upgrade_fails_no_request(place: Place) -> None:
     before = place.cluster.lives("gateway")
     with load(place) as made:
-        place.cluster.helm(
-            *(
-                "upgrade",
-                RELEASE,
-                CHART,
-                "--reuse-values",
-                "--set",
-                f"extra.env.ROLLED=at-{time.time():.0f}",
-            ),
-            *("--wait", "--timeout", "10m"),
-        )
+        anew = ("--set", f"extra.env.ROLLED=at-{time.time():.0f}")
+        place.cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", *anew, "--wait")
         all_ready(place)
     after = place.cluster.lives("gateway")
     assert after.keys() == before.keys()
@@ -431,15 +435,8 @@ def test_all_pods_lost_at_once_as_with_their_node_lose_no_verdict(place: Place) 
 
 
 def test_a_person_is_forgotten_in_a_gateways_pod(place: Place) -> None:
-    with openai.OpenAI(base_url=f"{place.url}/v1", api_key="none") as client:
-        answer = client.chat.completions.create(
-            model="demo",
-            user="carl",
-            max_tokens=8,
-            messages=[{"role": "user", "content": "How do I make tea?"}],
-        )
-    said = {"completion_id": answer.id, "thumb": "up"}
-    httpx.post(f"{place.url}/v1/feedback", json=said, trust_env=False).raise_for_status()
+    answer, _ = chatted(place.url, "carl")
+    like(place.url, answer)
 
     def forget(*words: str) -> str:
         asked = ("exec", "-i", f"{RELEASE}-gateway-0", "--", "thumbwheel", "forget", "carl", *words)
@@ -495,11 +492,6 @@ def test_one_engine_with_the_gateway_inside_needs_no_kafka(place: Place) -> None
     values: list[str | Path] = ["-f", HERE / "values.yaml", *words]
     small.helm("install", RELEASE, CHART, *values, "--wait", "--timeout", "10m")
     url = small.url("gateway")
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
-        answer = client.chat.completions.create(
-            model="demo", max_tokens=8, messages=[{"role": "user", "content": "How do I make tea?"}]
-        )
-    said = {"completion_id": answer.id, "thumb": "up"}
-    told = httpx.post(f"{url}/v1/feedback", json=said, trust_env=False)
-    assert told.status_code == 202
+    answer, _ = chatted(url, "ann")
+    like(url, answer)
     until(lambda: "1/1 = 100%" in small.ops("status"), 60, lambda: small.ops("status"))

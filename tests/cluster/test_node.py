@@ -12,8 +12,9 @@ import pytest
 
 from tests.cluster import images, leftovers
 from tests.cluster.node import HOME, node
-from tests.cluster.release import Cluster, tool
+from tests.cluster.release import Cluster
 from tests.cluster.servers import BRIDGE
+from tests.helm.chart import tool
 
 pytestmark = [
     pytest.mark.cluster,

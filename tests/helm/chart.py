@@ -1,6 +1,5 @@
 """The chart, rendered by the real helm."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,14 @@ EXAMPLES = sorted((ROOT / "helm" / "examples").glob("*.yaml"))
 Manifest = dict[str, Any]
 
 
+def tool(name: str) -> str | Path:
+    """helm or kubectl, as `make` has unpacked it; or the machine's own."""
+    unpacked = ROOT / ".venv" / "helm" / name
+    return unpacked if unpacked.exists() else name
+
+
 def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("helm") or ROOT / ".venv" / "helm" / "helm"
-    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
+    return subprocess.run([tool("helm"), *words], capture_output=True, text=True, timeout=60)
 
 
 def rendered(*words: str | Path) -> list[Manifest]:
@@ -48,6 +52,11 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Their specs."""
     for name, template in templates(manifests):
         yield name, template["spec"]
+
+
+def container_of(manifests: list[Manifest], kind: str, room: str) -> Manifest:
+    (found,) = of(manifests, kind, room)["spec"]["template"]["spec"]["containers"]
+    return dict(found)
 
 
 def env(container: Manifest) -> dict[str, str]:

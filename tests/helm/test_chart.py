@@ -16,6 +16,7 @@ from tests.helm.chart import (
     EXAMPLES,
     ROOT,
     Manifest,
+    container_of,
     env,
     helm,
     of,
@@ -133,16 +134,14 @@ def test_no_variable_is_told_twice_and_the_engines_own_wins() -> None:
         for container in pod["containers"]:
             names = [one["name"] for one in container["env"]]
             assert len(names) == len({*names}), name
-    (engine,) = of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]["containers"]
+    engine = container_of(manifests, "StatefulSet", "engine")
     assert (env(engine)["HOME"], env(engine)["HF_HUB_OFFLINE"]) == ("/mine", "0")
     assert env(engine)["VLLM_API_KEY"] == "engine"
 
 
 def test_what_is_set_to_null_is_as_it_was() -> None:
-    unset = ("--set-json", 'settings={"ops_prometheus_url": null}')
-    (ops,) = of(rendered(*MODEL, *KAFKA, *unset), "Deployment", "ops")["spec"]["template"]["spec"][
-        "containers"
-    ]
+    unset = ("--set-json", 'settings={"ops_prometheus_url": null, "serving_token_keys": null}')
+    ops = container_of(rendered(*MODEL, *KAFKA, *unset), "Deployment", "ops")
     assert "THUMBWHEEL_OPS_PROMETHEUS_URL" not in env(ops)
 
 
@@ -183,11 +182,11 @@ def test_a_secret_is_told_by_where_it_lies() -> None:
         *("--set-json", f"extra.env={json.dumps(more)}"),
         *("--set-json", f"engine.env={json.dumps(more)}"),
     )
-    (gateway,) = of(manifests, "StatefulSet", "gateway")["spec"]["template"]["spec"]["containers"]
+    gateway = container_of(manifests, "StatefulSet", "gateway")
     found = {one["name"]: one for one in gateway["env"]}
     assert found["THUMBWHEEL_SERVING_TOKEN_KEYS"]["valueFrom"] == where
     assert found["HF_TOKEN"]["valueFrom"] == where
-    (engine,) = of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]["containers"]
+    engine = container_of(manifests, "StatefulSet", "engine")
     assert [one["value"] for one in engine["env"] if one["name"] == "NUMBER"] == ["10000000"]
 
 
@@ -231,10 +230,6 @@ def test_what_the_chart_knows_of_the_rooms_is_so() -> None:
         assert path.read_text() == text, f"python -m tests.helm.known writes {path.name}"
 
 
-def docs() -> str:
-    return (ROOT / "docs" / "configuration.md").read_text()
-
-
 @pytest.mark.parametrize("values", EXAMPLES, ids=lambda path: path.stem)
 def test_each_mount_has_its_volume_and_each_probe_its_port(values: Path) -> None:
     manifests = rendered("-f", values)
@@ -256,7 +251,7 @@ def test_each_mount_has_its_volume_and_each_probe_its_port(values: Path) -> None
 
 def test_every_engine_is_asked_by_its_own_name() -> None:
     manifests = rendered(*MODEL, *KAFKA, "--set", "engine.replicas=2")
-    (ops,) = of(manifests, "Deployment", "ops")["spec"]["template"]["spec"]["containers"]
+    ops = container_of(manifests, "Deployment", "ops")
     assert env(ops)["THUMBWHEEL_ENGINE_URL"] == (
         "http://tw-thumbwheel-engine-0.tw-thumbwheel-engine:8000,"
         "http://tw-thumbwheel-engine-1.tw-thumbwheel-engine:8000"
@@ -268,7 +263,7 @@ def test_an_engine_that_is_stopped_is_first_told_to_take_nothing_new(
     place: str, tmp_path: Path
 ) -> None:
     manifests = rendered(*MODEL, *KAFKA, "--set", f"gateway.place={place}")
-    (engine,) = of(manifests, "StatefulSet", "engine")["spec"]["template"]["spec"]["containers"]
+    engine = container_of(manifests, "StatefulSet", "engine")
     told = Path(env(engine)["THUMBWHEEL_ENGINE_LEAVING"])
     assert str(told.parent) in {one["mountPath"] for one in engine["volumeMounts"]}
     here = {"PATH": os.environ["PATH"], "THUMBWHEEL_ENGINE_LEAVING": str(tmp_path / "leaving")}
@@ -299,9 +294,9 @@ def test_settings_and_the_plan_arrive_as_they_were_written() -> None:
         *("--set-json", f"settings={json.dumps(more['settings'])}"),
         *("--set-json", f"plan={json.dumps(plan)}"),
     )
-    (ops,) = of(manifests, "Deployment", "ops")["spec"]["template"]["spec"]["containers"]
+    ops = container_of(manifests, "Deployment", "ops")
     assert json.loads(env(ops)["THUMBWHEEL_OPS_QUERIES"]) == queries
-    (worker,) = of(manifests, "Deployment", "worker")["spec"]["template"]["spec"]["containers"]
+    worker = container_of(manifests, "Deployment", "worker")
     assert env(worker)["THUMBWHEEL_FEEDBACK_WINDOW_MAX_BYTES"] == "20000000000"
     assert json.loads(of(manifests, "ConfigMap", "plan")["data"]["plan.json"]) == plan
 
@@ -322,7 +317,7 @@ def test_with_gitops_ops_may_read_one_map_and_nothing_else() -> None:
     manifests = rendered(*MODEL, *KAFKA, *GIT)
     (rule,) = of(manifests, "Role", "ops")["rules"]
     assert (rule["resourceNames"], rule["verbs"]) == (["tw-thumbwheel-model"], ["get"])
-    (ops,) = of(manifests, "Deployment", "ops")["spec"]["template"]["spec"]["containers"]
+    ops = container_of(manifests, "Deployment", "ops")
     assert env(ops)["THUMBWHEEL_OPS_RELEASE"] == "tw-thumbwheel-model"
     assert env(ops)["THUMBWHEEL_OPS_RELEASE_FILE"] == "/data/rollout/values.yaml"
 

@@ -11,8 +11,10 @@ from ops.values_file import ValuesFile
 from serving.split import Split
 from tests.helm.chart import ROOT
 
-ASKED = "-n chat exec deploy/thumbwheel-ops -- cat /data/rollout/values.yaml"
-KUBECTL = f'#!/bin/sh\n[ "$*" = "{ASKED}" ] && cat "$TOLD"\n'
+# Runs what it is asked to run in the pod, whose setting says where the file is.
+KUBECTL = (
+    '#!/bin/sh\n[ "$1 $2 $3 $4 $5" = "-n chat exec deploy/thumbwheel-ops --" ] && shift 5 && "$@"\n'
+)
 
 
 class Repository:
@@ -27,7 +29,10 @@ class Repository:
         who = {"GIT_AUTHOR_NAME": "ops", "GIT_AUTHOR_EMAIL": "ops@example.org"}
         who |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in who.items()}
         nobody = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-        path = {"PATH": f"{tools}:{os.environ['PATH']}", "TOLD": str(self.told)}
+        path = {
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "THUMBWHEEL_OPS_RELEASE_FILE": str(self.told),
+        }
         self.env = os.environ | who | nobody | path
         self.git(folder, "init", "--quiet", "--bare", "--initial-branch=main", "remote")
         self.git(folder, "clone", "--quiet", "remote", "clone")

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.helm.chart import EXAMPLES, ROOT
+from tests.helm.chart import EXAMPLES, tool
 from tests.kubernetes.apiserver import ApiServer
 
 Done = subprocess.CompletedProcess[str]
@@ -21,9 +21,8 @@ def kubectl(api: ApiServer, *words: str | Path, token: str = "", told: str = "")
 
 
 def _run(name: str, api: ApiServer, *words: str | Path, told: str = "") -> Done:
-    unpacked = ROOT / ".venv" / "helm" / name
     return subprocess.run(
-        [unpacked if unpacked.exists() else name, *words],
+        [tool(name), *words],
         capture_output=True,
         text=True,
         timeout=60,

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -12,9 +13,9 @@ from serving.leaving import Leaving
 pytestmark = pytest.mark.anyio
 
 
-async def _app(scope: object, receive: object, send: object) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
-    await send({"type": "http.response.body", "body": b"yes"})  # type: ignore[operator]
+async def _app(scope: object, receive: object, send: Callable[[object], Awaitable[None]]) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"yes"})
 
 
 async def asked(told: Path, method: str, since: float) -> httpx.Response:

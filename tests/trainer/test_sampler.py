@@ -51,13 +51,6 @@ async def said(one: Scripted, tokens: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def left_alone(one: Scripted) -> None:
-    """Once it is."""
-    async with asyncio.timeout(5):
-        while one.ours:  # noqa: ASYNC110 (nobody tells)
-            await asyncio.sleep(0.01)
-
-
 def are_whole(answers: list[Answer]) -> None:
     """Each as it would be, had nothing happened."""
     said = [script(prompt, MOST) for prompt in PROMPTS]
@@ -86,7 +79,8 @@ def test_where_a_user_comes_it_stops_and_goes_on_where_it_was_once_they_are_gone
             work = asyncio.create_task(draw(one.url))
             await said(one, 40)
             one.users = 1
-            await left_alone(one)
+            await asyncio.sleep(0.4)
+            assert one.ours == 0
             before = one.tokens
             await asyncio.sleep(0.4)
             assert one.tokens == before < sum(len(script(prompt, MOST)) for prompt in PROMPTS)
@@ -185,7 +179,8 @@ def test_a_user_is_seen_by_an_engine_that_counts_too_few() -> None:
             await said(one, 4)
             await asyncio.sleep(6)  # some sixty looks
             one.users = 1
-            await left_alone(one)
+            await asyncio.sleep(0.5)
+            assert one.ours == 0
             one.users, one.token_seconds = 0, 0.002
             are_whole(await work)
 
@@ -239,7 +234,8 @@ def test_an_engine_that_says_nothing_is_left_too_when_a_user_comes() -> None:
             while one.ours < 4:  # noqa: ASYNC110 (nobody tells)
                 await asyncio.sleep(0.01)
             one.users = 1
-            await left_alone(one)
+            await asyncio.sleep(0.5)
+            assert one.ours == 0
             one.users, one.token_seconds = 0, 0.0
             are_whole(await work)
 
