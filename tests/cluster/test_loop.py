@@ -361,7 +361,8 @@ def test_a_rolling_upgrade_fails_no_request(place: Place) -> None:
     before = place.cluster.lives("gateway")
     with load(place) as made:
         anew = ("--set", f"extra.env.ROLLED=at-{time.time():.0f}")
-        place.cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", *anew, "--wait")
+        patient = ("--wait", "--timeout", "10m")
+        place.cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", *anew, *patient)
         all_ready(place)
     after = place.cluster.lives("gateway")
     assert after.keys() == before.keys()
