@@ -399,6 +399,19 @@ def test_where_adapters_lie_elsewhere_ops_copies_them_and_engines_need_no_data_v
     assert copies == {"tw-thumbwheel-ops": "s3://bucket/adapters"}
 
 
+def test_a_model_that_is_downloaded_is_kept_on_the_data_volume() -> None:
+    def homes(*values: str) -> dict[str, str]:
+        manifests = rendered("--set", "model.path=org/model", *KAFKA, *set_all(values))
+        told = ((name, env(one)) for name, pod in pods(manifests) for one in pod["containers"])
+        return {name: said["HF_HOME"] for name, said in told if "HF_HOME" in said}
+
+    rounds = {f"tw-thumbwheel-{room}": "/data/models" for room in ("trainer", "score")}
+    assert homes() == rounds | {"tw-thumbwheel-engine": "/data/models"}
+    assert homes("engine.adapters=s3://bucket/adapters") == rounds
+    assert homes("engine.env.HF_HOME=/mine") == rounds | {"tw-thumbwheel-engine": "/mine"}
+    assert not homes("model.volume.persistentVolumeClaim.claimName=models")
+
+
 def test_a_gateway_inside_with_a_log_on_the_data_volume_keeps_that_volume() -> None:
     alone = ("gateway.place=inside", "ops.replicas=1", "data.accessModes={ReadWriteOnce}")
     words = [word for one in alone for word in ("--set", one)]

@@ -99,6 +99,9 @@ labels: {{- include "thumbwheel.labels" . | nindent 2 }}
 {{- if .sharesGpu }}
 {{- $_ := set $more "NVIDIA_VISIBLE_DEVICES" "all" }}
 {{- end }}
+{{- if and (has .room (list "engine" "trainer" "score")) (not .root.Values.model.volume) (not .apart) }}
+{{- $_ := set $more "HF_HOME" "/data/models" }}
+{{- end }}
 {{- range $name, $value := merge (deepCopy (.more | default dict)) (deepCopy .root.Values.extra.env) $more }}
 {{- include "thumbwheel.var" (dict "name" $name "value" $value) }}
 {{- end }}
