@@ -451,9 +451,11 @@ def test_a_new_key_of_the_control_api_is_the_only_one(place: Place) -> None:
     keys = f"{RELEASE}-keys"
     old = place.cluster.get("secret", keys)["data"]["ops-key"]
     new = b64encode(b"another").decode()
+    former = place.cluster.lives("ops").keys()
     place.cluster.kubectl("patch", "secret", keys, f'--patch={{"data":{{"ops-key":"{new}"}}}}')
     place.cluster.kubectl("rollout", "restart", f"deployment/{RELEASE}-ops")
     place.cluster.kubectl("rollout", "status", f"deployment/{RELEASE}-ops", "--timeout=120s")
+    until(lambda: not former & place.cluster.lives("ops").keys(), 120, lambda: former)
     codes = [
         httpx.post(
             f"{place.cluster.url('ops')}/v1/pause",
