@@ -104,7 +104,10 @@ class Cluster:
     def round(self, name: str) -> None:
         """One Job of the CronJob; returns when it has ended well."""
         self.kubectl("create", "job", name, f"--from=cronjob/{RELEASE}-trainer")
-        until(lambda: self._is_complete(name), 600, lambda: self.logs(f"job/{name}"))
+        self.has_ended(name)
+
+    def has_ended(self, job: str) -> None:
+        until(lambda: self._is_complete(job), 600, lambda: self.logs(f"job/{job}"))
 
     def _is_complete(self, job: str) -> bool:
         told = self.get("job", job)["status"].get("conditions", ())
