@@ -35,7 +35,8 @@ def attempt(parent: str, settings: Settings, plan: Plan) -> Ended:
             ended = ended.model_copy(update={"steps": forecast.took})
             count(ended)
             trackers.ended(ended)
-            _log.info("%s", ended)
+            if ended.outcome != "failed":  # of that tells whoever catches it
+                _log.info("%s", ended)
             return ended
 
         try:
