@@ -98,20 +98,24 @@ def compare(url: str, rate: float, asked: argparse.Namespace) -> None:
 
 
 def over_all(seen: list[Seen], calm: list[Seen]) -> str:
-    """The p95 of all users beside that of nothing's, and between what chance would have it."""
-    ours, theirs = ([wait for one in few for wait in one.waits_ms] for few in (seen, calm))
+    """The p95 of all users beside that of nothing's, and between what chance would have it.
+
+    The same users come in both, so that chance takes or leaves each in both.
+    """
+    pairs = [pair for one, two in zip(seen, calm, strict=True) for pair in both(one, two)]
     chance = Random(0)
-    again = sorted(p95(others(ours, chance)) / p95(others(theirs, chance)) for _ in range(2000))
-    told = (p95(ours) / p95(theirs), again[100], again[-101])
+    again = sorted(beside(chance.choices(pairs, k=len(pairs))) for _ in range(2000))
+    told = (beside(pairs), again[100], again[-101])
     return "{:.0%} ({:.0%} to {:.0%})".format(*told)
 
 
-def p95(waits: list[float]) -> float:
-    return quantiles(waits, n=100)[94]
+def both(one: Seen, two: Seen) -> Iterator[tuple[float, float]]:
+    return zip(one.waits_ms, two.waits_ms, strict=True)
 
 
-def others(waits: list[float], chance: Random) -> list[float]:
-    return chance.choices(waits, k=len(waits))
+def beside(pairs: list[tuple[float, float]]) -> float:
+    ours, theirs = zip(*pairs, strict=True)
+    return float(quantiles(ours, n=100)[94] / quantiles(theirs, n=100)[94])
 
 
 def stretch(url: str, way: str, rate: float, users: int, seed: int, quiet: float) -> Seen:
