@@ -271,16 +271,25 @@ def test_an_engine_that_is_stopped_is_first_told_to_take_nothing_new(
     assert (tmp_path / "leaving").exists()
 
 
-def test_keys_are_for_those_alone_who_need_them() -> None:
+def test_who_is_stopped_is_first_asked_no_more() -> None:
     manifests = rendered(*MODEL, *KAFKA)
+    for kind, room in (("StatefulSet", "gateway"), ("Deployment", "ops")):
+        told = container_of(manifests, kind, room)["lifecycle"]
+        assert told == {"preStop": {"sleep": {"seconds": 5}}}
+
+
+def test_keys_are_for_those_alone_who_need_them() -> None:
+    manifests = rendered(*MODEL, *KAFKA, "--set", "secret.engineKey=engine")
     told = {
         name: {key for key in env(container) if key.endswith(("SECRET", "KEY"))}
         for name, pod in pods(manifests)
         for container in pod["containers"]
     }
     assert {name: keys for name, keys in told.items() if keys} == {
-        "tw-thumbwheel-gateway": {"THUMBWHEEL_SECRET"},
-        "tw-thumbwheel-ops": {"THUMBWHEEL_OPS_KEY"},
+        "tw-thumbwheel-gateway": {"THUMBWHEEL_SECRET", "THUMBWHEEL_ENGINE_KEY"},
+        "tw-thumbwheel-engine": {"VLLM_API_KEY", "THUMBWHEEL_ENGINE_KEY"},
+        "tw-thumbwheel-trainer": {"THUMBWHEEL_ENGINE_KEY"},  # it may draw from the engines
+        "tw-thumbwheel-ops": {"THUMBWHEEL_OPS_KEY", "THUMBWHEEL_ENGINE_KEY"},
     }
 
 

@@ -50,6 +50,12 @@ class Repository:
         words += ["-n", "chat"]
         return subprocess.run(words, env=self.env, capture_output=True, text=True)
 
+    def hook(self, does: str) -> None:
+        """Whoever pushes has to get past it."""
+        path = self.clone.parent / "remote" / "hooks" / "pre-receive"
+        path.write_text(f"#!/bin/sh\n{does}\n")
+        path.chmod(0o755)
+
     def tell(self, stable: str, revision: int) -> None:
         """As a controller does."""
         now = datetime.now(UTC)
@@ -98,14 +104,25 @@ def test_a_commit_that_is_taken_back_stays_so(repository: Repository) -> None:
 
 def test_what_could_not_be_pushed_is_pushed_later(repository: Repository) -> None:
     repository.tell("m-v1", 3)
-    hook = repository.clone.parent / "remote" / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
+    repository.hook("exit 1")
     assert repository.commit().returncode != 0
     assert repository.story == ["begun"]
-    hook.unlink()
+    repository.hook("exit 0")
     assert repository.commit().returncode == 0
     assert repository.story[0].startswith("m-v1: better")
+
+
+def test_what_others_pushed_meanwhile_is_in_nobodys_way(repository: Repository) -> None:
+    repository.tell("m-v1", 3)
+    repository.hook("exit 1")
+    assert repository.commit().returncode != 0
+    repository.hook("exit 0")
+    other = repository.clone.parent / "other"
+    repository.git(other.parent, "clone", "--quiet", "remote", "other")
+    repository.git(other, "commit", "--quiet", "--allow-empty", "--message=another's")
+    repository.git(other, "push", "--quiet")
+    assert repository.commit().returncode == 0
+    assert repository.story == ["m-v1: better (split 3, by ops)", "another's", "begun"]
 
 
 def test_what_the_controllers_have_not_said_yet_is_no_commit(repository: Repository) -> None:

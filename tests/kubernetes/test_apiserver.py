@@ -50,10 +50,32 @@ def test_a_release_is_installed_upgraded_and_rolled_back(installed: ApiServer) -
 
 
 def test_the_keys_stay_what_they_were(installed: ApiServer) -> None:
-    before = installed.get("Secret", "tw-thumbwheel-keys")
+    before = keys(installed)
     worked(upgrade(installed, *MORE))
-    after = installed.get("Secret", "tw-thumbwheel-keys")
-    assert before and after and before["data"] == after["data"]
+    assert keys(installed) == before
+
+
+def test_a_key_that_was_changed_stays_whatever_is_rolled_back(installed: ApiServer) -> None:
+    told = json.dumps({"stringData": {"ops-key": "another"}})
+    worked(kubectl(installed, "patch", "secret", "tw-thumbwheel-keys", f"--patch={told}"))
+    changed = keys(installed)
+    worked(upgrade(installed, *MORE))
+    worked(helm(installed, "rollback", "tw", "1", "--wait"))
+    assert keys(installed) == changed
+
+
+def test_a_key_that_is_wanted_later_is_made_beside_the_others(installed: ApiServer) -> None:
+    before = keys(installed)
+    worked(upgrade(installed, "--reuse-values", "--set", "secret.engineKey=engine-key"))
+    after = keys(installed)
+    assert after.keys() - before.keys() == {"engine-key"}
+    assert {key: after[key] for key in before} == before
+
+
+def keys(api: ApiServer) -> dict[str, str]:
+    found = api.get("Secret", "tw-thumbwheel-keys")
+    assert found
+    return dict(found["data"])
 
 
 def test_what_is_to_be_kept_survives_the_release(installed: ApiServer) -> None:
