@@ -165,10 +165,10 @@ def _single(parent: str, settings: Settings, plan: Plan) -> int:
         _tell_failure(error)
         print(f"failed: no adapter, {error}")
         return FAILED
-    if (here := placed()) and here.rank:
-        return 0  # the first tells; at any other code torchrun would end it before it has
-    print(ended)
-    return EXIT_CODES[ended.outcome]
+    here = placed()
+    if not (here and here.rank):  # the first tells
+        print(ended)
+    return 0 if here else EXIT_CODES[ended.outcome]  # torchrun calls every other code a failure
 
 
 def _has_config(model: str) -> None:

@@ -107,11 +107,14 @@ class Cluster:
         self.has_ended(name)
 
     def has_ended(self, job: str) -> None:
+        """Well; of one that failed its last words are told at once."""
         until(lambda: self._is_complete(job), 600, lambda: self.logs(f"job/{job}"))
 
     def _is_complete(self, job: str) -> bool:
-        told = self.get("job", job)["status"].get("conditions", ())
-        return any((one["type"], one["status"]) == ("Complete", "True") for one in told)
+        conditions = self.get("job", job)["status"].get("conditions", ())
+        told = {one["type"] for one in conditions if one["status"] == "True"}
+        assert "Failed" not in told, self.logs(f"job/{job}")
+        return "Complete" in told
 
     def logs(self, what: str) -> str:
         return self.tried("kubectl", "-n", self.namespace, "logs", what, "--tail=40").stdout

@@ -187,9 +187,9 @@ def examples(place: Place) -> int:
         return sum(1 for _ in read_all(log, "verdicts"))
 
 
-def chatted(url: str, user: str) -> tuple[ChatCompletion, str]:
+def chatted(url: str, user: str, key: str = "none") -> tuple[ChatCompletion, str]:
     """The answer, and the adapter in its header."""
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
         raw = client.chat.completions.with_raw_response.create(
             model="demo",
             user=user,
@@ -205,9 +205,14 @@ def asked(place: Place, user: str) -> tuple[str, str]:
     return adapter, answer.model
 
 
-def like(url: str, answer: ChatCompletion) -> None:
+def like(url: str, answer: ChatCompletion, key: str = "none") -> None:
     said = {"completion_id": answer.id, "thumb": "up"}
-    assert httpx.post(f"{url}/v1/feedback", json=said, trust_env=False).status_code == 202
+    assert sent("POST", f"{url}/v1/feedback", key, said).status_code == 202
+
+
+def sent(how: str, url: str, key: str, said: object = None) -> httpx.Response:
+    bearer = {"authorization": f"Bearer {key}"}
+    return httpx.request(how, url, headers=bearer, json=said, timeout=60, trust_env=False)
 
 
 def test_every_pod_is_ready_and_restricted(place: Place) -> None:
@@ -258,6 +263,10 @@ def test_helm_rollback_brings_the_former_adapter_back_and_touches_no_pod(place: 
     assert {asked(place, f"user-{number}") for number in range(8)} == {("demo-v1", "demo-v1")}
     split = place.split()
     assert (split.stable, split.canary, split.pinned, split.by) == ("demo-v1", None, True, "helm")
+    listed = place.cluster.kubectl(
+        "exec", f"deployment/{RELEASE}-ops", "--", "ls", "/data/adapters"
+    )
+    assert f"{newer}.withdrawn.json" in listed.split()
     assert {room: place.cluster.lives(room) for room in _ROOMS} == before
     assert "paused" in place.cluster.ops("status")
 
@@ -403,18 +412,14 @@ def test_a_new_engine_serves_every_adapter_with_no_load_call(place: Place) -> No
     }
     adapters = {one.rstrip("/") for one in listed.split() if one.endswith("/")} - withdrawn
     assert len(adapters) > 1
+    key = key_of(place.cluster, ENGINE_KEY)
     for adapter in sorted(adapters):
-        answer = httpx.post(
-            f"http://{address}:8000/v1/chat/completions",
-            json={
-                "model": adapter,
-                "messages": [{"role": "user", "content": "Hello"}],
-                "max_tokens": 1,
-            },
-            headers=bearer(key_of(place, ENGINE_KEY)),
-            timeout=60,
-            trust_env=False,
-        )
+        said = {
+            "model": adapter,
+            "messages": [{"role": "user", "content": "Hello"}],
+            "max_tokens": 1,
+        }
+        answer = sent("POST", f"http://{address}:8000/v1/chat/completions", key, said)
         assert answer.json()["model"] == adapter
 
 
@@ -434,13 +439,18 @@ def test_while_kafka_is_lost_all_are_served_and_nothing_is_lost(place: Place) ->
 def test_a_gateway_that_begins_while_kafka_is_lost_is_ready_when_it_is_back(place: Place) -> None:
     if place.broker is None:
         pytest.skip("Kafka is yours: it is not killed")
+
+    def said() -> str:
+        return place.cluster.logs(f"pod/{RELEASE}-gateway-1")
+
     former, before = who(place, "gateway"), asked(place, "ann")
     place.broker.kill()
     try:
         place.cluster.kubectl("delete", "pod", f"{RELEASE}-gateway-1")
         until(lambda: len(who(place, "gateway") - former) == 1, 60, lambda: former)
-        time.sleep(10)
-        assert place.cluster.are_ready("gateway", 1)
+        until(lambda: "the log is away; what comes waits in the spool" in said(), 120, said)
+        time.sleep(5)  # it listens, and is asked whether it is ready
+        until(lambda: place.cluster.are_ready("gateway", 1), 10, said)
         assert asked(place, "ann") == before
     finally:
         place.broker.start()
@@ -473,12 +483,10 @@ def test_a_person_is_forgotten_in_a_gateways_pod(place: Place) -> None:
 
 
 def test_a_new_key_of_the_control_api_is_the_only_one(place: Place) -> None:
-    url = f"{place.cluster.url('ops')}/v1/pause"
-    old, new = renewed(place, "ops-key", "deployment/ops")
-    codes = [
-        httpx.post(url, headers=bearer(key), trust_env=False).status_code for key in (old, new)
-    ]
-    assert codes[0] == 401 and codes[1] in (200, 409)  # it is paused since the roll-back
+    keys = renewed(place, "ops-key", "deployment/ops")
+    old, new = (sent("POST", f"{place.cluster.url('ops')}/v1/pause", key) for key in keys)
+    assert old.status_code == 401
+    assert new.status_code in (200, 409)  # it is paused since the roll-back
 
 
 def test_a_new_key_of_the_engines_is_the_only_one(place: Place) -> None:
@@ -486,8 +494,7 @@ def test_a_new_key_of_the_engines_is_the_only_one(place: Place) -> None:
     keys = renewed(place, ENGINE_KEY, "statefulset/engine", "statefulset/gateway", "deployment/ops")
     for pod in place.cluster.pods("engine"):
         url = f"http://{pod['status']['podIP']}:8000/v1/models"
-        codes = [httpx.get(url, headers=bearer(key), trust_env=False).status_code for key in keys]
-        assert codes == [401, 200]
+        assert [sent("GET", url, key).status_code for key in keys] == [401, 200]
     assert asked(place, "ann") == before
 
 
@@ -495,7 +502,7 @@ def renewed(place: Place, key: str, *readers: str) -> tuple[str, str]:
     """The old one, and the new one, which all who read it have been told."""
     rooms = [reader.partition("/")[2] for reader in readers]
     former = who(place, *rooms)
-    old, new = key_of(place, key), "another"
+    old, new = key_of(place.cluster, key), "another"
     told = json.dumps({"stringData": {key: new}})
     place.cluster.kubectl("patch", "secret", f"{RELEASE}-keys", f"--patch={told}")
     named = [reader.replace("/", f"/{RELEASE}-") for reader in readers]
@@ -505,16 +512,25 @@ def renewed(place: Place, key: str, *readers: str) -> tuple[str, str]:
     return old, new
 
 
+def test_an_upgrade_that_is_rolled_back_moves_neither_keys_nor_model(place: Place) -> None:
+    def said() -> tuple[str, Split, str]:
+        schedule = place.cluster.get("cronjob", f"{RELEASE}-trainer")["spec"]["schedule"]
+        return schedule, place.split(), key_of(place.cluster, "ops-key")
+
+    before = said()
+    weekly = ("--set", "trainer.schedule=@weekly", "--wait", "--timeout", "10m")
+    place.cluster.helm("upgrade", RELEASE, CHART, "--reuse-values", *weekly)
+    assert said() == ("@weekly", *before[1:])
+    place.cluster.helm("rollback", RELEASE, "--wait", "--timeout", "10m")
+    assert said() == before
+
+
 def who(place: Place, *rooms: str) -> set[str]:
     return {pod["metadata"]["uid"] for room in rooms for pod in place.cluster.pods(room)}
 
 
-def key_of(place: Place, name: str) -> str:
-    return b64decode(place.cluster.get("secret", f"{RELEASE}-keys")["data"][name]).decode()
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {key}"}
+def key_of(cluster: Cluster, name: str) -> str:
+    return b64decode(cluster.get("secret", f"{RELEASE}-keys")["data"][name]).decode()
 
 
 def test_what_is_installed_anew_goes_on_where_it_was(place: Place) -> None:
@@ -544,7 +560,9 @@ def test_one_engine_with_the_gateway_inside_needs_no_kafka(place: Place) -> None
     words = [word for one in alone for word in ("--set", one)]
     values: list[str | Path] = ["-f", HERE / "values.yaml", *words]
     small.helm("install", RELEASE, CHART, *values, "--wait", "--timeout", "10m")
-    url = small.url("gateway")
-    answer, _ = chatted(url, "ann")
-    like(url, answer)
+    url, key = small.url("gateway"), key_of(small, ENGINE_KEY)
+    with pytest.raises(openai.AuthenticationError):
+        chatted(url, "ann")
+    answer, _ = chatted(url, "ann", key)
+    like(url, answer, key)
     until(lambda: "1/1 = 100%" in small.ops("status"), 60, lambda: small.ops("status"))

@@ -108,9 +108,8 @@ def test_of_torchruns_processes_the_first_alone_tells_that_a_round_is_gated(
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [sys.executable, "-m", *torchrun, "-m", "trainer", "--once"]
     ended = subprocess.run(command, env=environ, capture_output=True, text=True)
-    assert ended.returncode == 1, ended.stderr
+    assert ended.returncode == 0, ended.stderr  # torchrun would call it a failure
     assert ended.stdout.count("gated: tiny-v1") == 1
-    assert "failed (exitcode: 3) local_rank: 0" in ended.stderr
     assert Record(places.state).seen().past.rounds == {"gated": 1}
 
 
