@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from random import Random
@@ -34,6 +35,7 @@ _MET_SHARE = Settings.model_fields["trainer_draws_met_share"].default
 _WAYS = {SPARE: (0, _MET_SHARE), MET: (0, 1.0), ALWAYS: (10**6, 1.0)}
 _FIRST, _LAST = 3, 250  # of the tiny model's ids
 _PROMPTS = (16, 384)  # tokens
+_TOGETHER = 20  # users
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,14 @@ def compare(url: str, rate: float, asked: argparse.Namespace) -> None:
 def over_all(seen: list[Seen], calm: list[Seen]) -> str:
     """The p95 of all users beside that of nothing's, and between what chance would have it.
 
-    The same users come in both, so that chance takes or leaves each in both.
+    The same users come in both. Chance takes or leaves those together who came one after the
+    other, as they wait for each other.
     """
     pairs = [pair for one, two in zip(seen, calm, strict=True) for pair in both(one, two)]
+    groups = [pairs[at : at + _TOGETHER] for at in range(0, len(pairs), _TOGETHER)]
     chance = Random(0)
-    again = sorted(beside(chance.choices(pairs, k=len(pairs))) for _ in range(2000))
+    by_chance = (chance.choices(groups, k=len(groups)) for _ in range(2000))
+    again = sorted(beside([*chain.from_iterable(one)]) for one in by_chance)
     told = (beside(pairs), again[100], again[-101])
     return "{:.0%} ({:.0%} to {:.0%})".format(*told)
 

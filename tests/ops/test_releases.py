@@ -1,11 +1,13 @@
 """Helm and the split kept the same, on a real log; of Helm itself a few lines stand in."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from feedback.log import Log, LogAway
 from ops import by_hand, history, marks
 from ops.account import KubernetesError
 from ops.act import first_split
@@ -45,6 +47,19 @@ class Helm:
     @property
     def says(self) -> list[str]:
         return [stable for stable, _, _ in self.told]
+
+
+@dataclass
+class Leaving:
+    """A log that goes away, and comes back."""
+
+    log: Log
+    away: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.away:
+            raise LogAway("no broker answers")
+        return getattr(self.log, name)
 
 
 class Clock:
@@ -124,6 +139,23 @@ def test_helm_rollback_takes_the_split_back_once_and_pauses(
     looks(releases)
     assert by_hand.current(place.log).stable == "m-v2", "a revision moves the split once"
     assert helm.says[4:] == ["m-v2"]
+
+
+def test_what_is_taken_back_while_the_log_is_away_is_obeyed_when_it_is_back(
+    place: Place, helm: Helm, releases: Releases
+) -> None:
+    log = Leaving(place.log)
+    releases = replace(releases, log=cast(Log, log))
+    looks(releases)
+    promoted(place, releases, "m-v1", "m-v2")
+    helm.roll_back(2)
+    log.away = True
+    with pytest.raises(LogAway):
+        releases.look()  # `run` waits, and looks again
+    assert by_hand.current(place.log).stable == "m-v2"
+    log.away = False
+    looks(releases)
+    assert by_hand.current(place.log).stable == "m-v1"
 
 
 def test_a_canary_goes_with_the_stable_it_was_beside(
