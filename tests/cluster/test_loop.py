@@ -566,3 +566,13 @@ def test_one_engine_with_the_gateway_inside_needs_no_kafka(place: Place) -> None
     answer, _ = chatted(url, "ann", key)
     like(url, answer, key)
     until(lambda: "1/1 = 100%" in small.ops("status"), 60, lambda: small.ops("status"))
+
+
+def test_who_wants_nothing_to_be_left_has_nothing_left(place: Place) -> None:
+    for release in (RELEASE, MODEL):
+        place.cluster.helm("uninstall", release, "--wait", "--timeout", "5m", "--ignore-not-found")
+    made = f"--selector=app.kubernetes.io/instance={RELEASE}"
+    place.cluster.kubectl("delete", "pvc,secret", made, "--timeout=60s")
+    kinds = "all,pvc,secret,configmap,serviceaccount,role,rolebinding,networkpolicy,pdb"
+    left = place.cluster.kubectl("get", kinds, "--output=name").split()
+    assert not [one for one in left if RELEASE in one]
