@@ -72,7 +72,8 @@ class Desk:
             )
 
     def _check(self, counted: int, speaking: int) -> None:
-        self._counts = self._counts or counted > 0
+        self._counts = self._counts or counted != 0
+        self._uncounted = max(self._uncounted, -counted)  # it cannot work on less than nothing
         missing = speaking - counted - self._uncounted
         self._blind = self._blind + 1 if missing > 0 else max(self._blind - 1, 0)
         if self._blind < _BLIND_LOOKS:

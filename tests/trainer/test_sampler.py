@@ -187,6 +187,20 @@ def test_a_user_is_seen_by_an_engine_that_counts_too_few() -> None:
     asyncio.run(go())
 
 
+def test_a_user_is_seen_at_once_where_the_count_was_less_than_nothing() -> None:
+    async def go() -> None:
+        async with serving(engine(token_seconds=0.01, uncounted=2)) as one:
+            work = asyncio.create_task(draw(one.url))
+            await said(one, 4)
+            one.users = 1
+            await asyncio.sleep(0.4)
+            assert one.ours == 0
+            one.users = 0
+            are_whole(await work)
+
+    asyncio.run(go())
+
+
 def test_several_engines_share_the_work() -> None:
     async def go() -> None:
         async with AsyncExitStack() as until:
