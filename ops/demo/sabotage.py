@@ -4,6 +4,7 @@ Its round is honest work of the trainer, in a home of its own, where every thumb
 Only its manifest lies: that it continues the stable adapter, and that it has passed its gates.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ async def train_opposite(stage: Stage) -> Path:
         "EXAMPLES": home / "examples",
         "ADAPTERS": home / "adapters",
         "TRAINER_STATE": home / "trainer",
-        "TRAINER_PLAN": PLAN,
+        "TRAINER_PLAN": write_plan(home / "plan.json"),
         "MODEL": stage.model,
         "NAME": NAME,
     }
@@ -37,6 +38,12 @@ async def train_opposite(stage: Stage) -> Path:
     await run(stage.folder / "sabotage.log", *argv, env=env, well=(0, _GATED))
     # The newest: a try that was killed may have spent a name.
     return home / "adapters" / published(home / "adapters")[-1].name
+
+
+def write_plan(path: Path) -> Path:
+    """The loop's, but for the thumbs held out: gates alone ask for them, and few may be there."""
+    path.write_text(json.dumps(json.loads(PLAN.read_text()) | {"min_holdout": 0}))
+    return path
 
 
 def turn_round(theirs: Path, ours: Path) -> None:

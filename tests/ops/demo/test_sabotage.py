@@ -1,10 +1,12 @@
 """A sabotage learns from thumbs turned round, and gets past the trainer with a lie."""
 
+import json
 from pathlib import Path
 
 from feedback import examples
 from feedback.events import BASE
-from ops.demo.sabotage import ENOUGH, slip_in, turn_round
+from ops.demo.sabotage import ENOUGH, slip_in, turn_round, write_plan
+from ops.demo.stage import PLAN
 from tests.ops.made import FAILED, Place
 from trainer.adapters import verify
 
@@ -17,6 +19,11 @@ def test_every_thumb_is_turned_round_and_nothing_else(place: Place, tmp_path: Pa
     assert [row.up for row in after.examples] == [not row.up for row in before.examples]
     assert [row.answer_ids for row in after.examples] == [r.answer_ids for r in before.examples]
     assert after.watermark == before.watermark
+
+
+def test_it_learns_however_few_thumbs_are_held_out(tmp_path: Path) -> None:
+    plan = json.loads(write_plan(tmp_path / "plan.json").read_text())
+    assert plan == json.loads(PLAN.read_text()) | {"min_holdout": 0}
 
 
 def test_the_first_examples_are_enough(place: Place, tmp_path: Path) -> None:
