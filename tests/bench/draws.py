@@ -106,26 +106,27 @@ def compare(url: str, rate: float, asked: argparse.Namespace) -> None:
     print("|---|---|---|---|---|")
     for way, seen in found.items():
         p50, p95 = percentile(seen, 50), percentile(seen, 95)
-        beside = "" if way == NOTHING else over_all(seen, found[NOTHING])
+        calm = [found[NOTHING]] if way in (NOTHING, AGAIN) else [found[NOTHING], found[AGAIN]]
         tokens = sum(one.drawn for one in seen) / (rounds * users / rate)
-        print(f"| {way} | {p50:.1f} | {p95:.1f} | {beside} | {tokens:.0f} |", flush=True)
+        told = f"{p50:.1f} | {p95:.1f} | {over_all(seen, *calm)} | {tokens:.0f}"
+        print(f"| {way} | {told} |", flush=True)
 
 
-def over_all(seen: list[Seen], calm: list[Seen]) -> str:
+def over_all(seen: list[Seen], *calm: list[Seen]) -> str:
     """The p95 of all users beside that of nothing's, and between what chance would have it.
 
     Chance takes or leaves whole rounds: who comes waits for those before, and they are the same.
     """
-    chance, rounds = Random(0), [*zip(seen, calm, strict=True)]
+    chance, rounds = Random(0), [*zip(seen, *calm, strict=True)]
     by_chance = (chance.choices(rounds, k=len(rounds)) for _ in range(2000))
     again = sorted(beside(one) for one in by_chance)
     told = (beside(rounds), again[100], again[-101])
     return "{:.0%} ({:.0%} to {:.0%})".format(*told)
 
 
-def beside(rounds: list[tuple[Seen, Seen]]) -> float:
-    seen, calm = zip(*rounds, strict=True)
-    return percentile(seen, 95) / percentile(calm, 95)
+def beside(rounds: list[tuple[Seen, ...]]) -> float:
+    seen, *calm = zip(*rounds, strict=True)
+    return percentile(seen, 95) / percentile(chain(*calm), 95)
 
 
 def percentile(seen: Iterable[Seen], percent: int) -> float:
