@@ -9,7 +9,6 @@ as much at any time. Told is the users' time to the first token, and how much wa
 import argparse
 import asyncio
 import multiprocessing
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +23,7 @@ from statistics import quantiles
 import aiohttp
 import httpx
 
+from tests.punctual import be_punctual
 from trainer.engine import Engine
 from trainer.sampler import Question, drawn
 from trainer.settings import Settings
@@ -80,15 +80,6 @@ def warm(url: str) -> None:
         httpx.post(f"{url}/v1/completions", json=body, trust_env=False, timeout=60)
     with drawing(url, ALWAYS, quiet=0.0) as turn:
         stretch(url, turn, rate=4.0, users=40, seed=-1)
-
-
-def be_punctual() -> None:
-    """A user's own time is not to wait for a processor: two of vLLM's processes never rest.
-
-    Else one in twenty first tokens is told 0.1 s late by chance, also where nothing is drawn.
-    """
-    with suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
 
 
 def compare(url: str, rate: float, asked: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ from feedback.log import open_log
 from serving.split import SPLIT_KEY
 from tests.integration.engine import running_engine
 from tests.integration.tiny import make_adapter, make_model
+from tests.punctual import be_punctual
 from tests.serving.gateway import SECRET, gateway_app, settings_for, split, until
 from tests.serving.servers import served
 
@@ -146,6 +147,7 @@ async def rate(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -
 
 async def main() -> None:
     with tempfile.TemporaryDirectory() as folder, places(Path(folder)) as found:
+        be_punctual()
         async with aiohttp.ClientSession() as session:
             print("| one token, one at a time | p50, ms | p99, ms | +p50 | +p99 | + in pairs |")
             print("|---|---|---|---|---|---|")
