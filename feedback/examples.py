@@ -82,6 +82,11 @@ class Example(NamedTuple):
         """Rows of one identity speak of the same thing; the newest holds."""
         return Identity(self.completion_id, self.slot, self.rater)
 
+    @property
+    def withheld(self) -> bool:
+        """Nothing may be learned from it: the app's request had `"store": false`."""
+        return '"store"' in self.parameters and json.loads(self.parameters).get("store") is False
+
 
 _ARROW: dict[object, pa.DataType] = {
     str: pa.string(),

@@ -65,6 +65,8 @@ def make_row(source: Source, form: Form) -> Row:
 def _fault(example: Example, form: Form, min_weight: float) -> str | None:
     if example.weight <= 0:
         return "quarantined"
+    if example.withheld:
+        return "withheld"
     if example.weight < min_weight:
         return "below the least weight"
     messages = json.loads(example.messages)

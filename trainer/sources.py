@@ -115,6 +115,8 @@ def _fault(example: Example, plan: Plan, newest: datetime) -> str | None:
     # Truncated answers stay: without them the model forgets, over rounds, how to end.
     if example.weight <= 0:
         return "quarantined"
+    if example.withheld:
+        return "withheld"
     # Not by the clock: the same examples give the same rows, whenever that is.
     if plan.max_age_days is not None and (newest - example.judged_at) / _DAY > plan.max_age_days:
         return "too old"

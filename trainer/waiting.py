@@ -26,7 +26,7 @@ class Seen(NamedTuple):
 def seen(row: Example) -> Seen | None:
     """None where nothing could be learned from it."""
     compares = row.correction is not None or row.winner in ("a", "b")
-    if row.retracted or row.weight <= 0 or not row.answer_ids:
+    if row.retracted or row.weight <= 0 or row.withheld or not row.answer_ids:
         return None
     if row.slot == "thumb" or compares:
         adapters = (row.adapter, row.rival_adapter) if row.rival_adapter else (row.adapter,)

@@ -94,6 +94,7 @@ def test_an_example_becomes_its_row(
 LEFT_OUT = [
     (Form.KTO, A_WINS, "not a thumb"),
     (Form.KTO, LIKED._replace(weight=0.0), "quarantined"),
+    (Form.KTO, LIKED._replace(parameters='{"n":1,"store":false}'), "withheld"),
     (Form.KTO, LIKED._replace(weight=0.4), "below the least weight"),
     (Form.KTO, LIKED._replace(messages="[]"), "no messages with roles"),
     (Form.KTO, LIKED._replace(messages='[{"content": "x"}]'), "no messages with roles"),

@@ -112,6 +112,7 @@ CHATS: dict[str, dict[str, Any]] = {
     },
     "a tool": {"tools": [TOOL], "tool_choice": NAMED, "max_tokens": 40},
     "usage": {"stream_options": {"include_usage": True}, "stream": True},
+    "withheld": {"store": False},
 }
 TEXTS: dict[str, dict[str, Any]] = {
     "plain": {},

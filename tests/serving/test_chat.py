@@ -34,6 +34,12 @@ def test_an_answer_comes_with_the_name_of_its_adapter_and_is_remembered(gateway:
     assert (completion.finish_reason, completion.error) == ("stop", None)
 
 
+def test_that_nothing_may_be_learned_from_it_is_remembered(gateway: Gateway) -> None:
+    gateway.ask(store=False)
+    (completion,) = gateway.completions()
+    assert completion.parameters["store"] is False
+
+
 def test_a_stream_is_remembered_as_the_same_answer_whole(gateway: Gateway) -> None:
     whole = gateway.ask(user="ann")
     streamed, parts = gateway.stream(user="ann")

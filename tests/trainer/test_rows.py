@@ -46,6 +46,7 @@ def test_a_row_keeps_the_ids_and_what_the_engine_thought_of_them() -> None:
         ({"slot": "outcome:resolved", "up": None, "value": 1.0}, "not a thumb"),
         ({"slot": "comparison", "up": None}, "not a thumb"),
         ({"weight": 0.0}, "quarantined"),
+        ({"parameters": '{"store":false}'}, "withheld"),
         ({"prompt_ids": []}, "no token ids"),
         ({"answer_ids": [], "logprobs": []}, "no token ids"),
         ({"answer_ids": [], "logprobs": [], "answer": ""}, "empty answer"),

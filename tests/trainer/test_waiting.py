@@ -20,6 +20,7 @@ SAID = [
     comparison(14, retracted=True),
     comparison(15, adapter="tiny-v7", prompt_ids=[3]),
     example(16, slot="outcome:resolved", up=None, value=1.0),
+    example(17, prompt_ids=[1000], parameters='{"store":false}'),
 ]
 
 
@@ -31,7 +32,7 @@ def test_each_method_counts_what_it_can_learn_from(
     tmp_path: Path, method: Method, expected: int
 ) -> None:
     settle(tmp_path, SAID[:6], start=0, end=6)
-    settle(tmp_path, SAID[6:], start=6, end=17)
+    settle(tmp_path, SAID[6:], start=6, end=18)
     assert Tally(tmp_path, method).lessons(BASE, {}) == expected
 
 
