@@ -65,7 +65,8 @@ class AiFeedback:
 
     def _asked(self, policy: Policy, items: Items[Any]) -> Told:
         assert self._words is not None
-        plan, prompts, told = self._plan, prompts_of(items), Told()
+        plan, told = self._plan, Told()
+        prompts = prompts_of(items, plan)
         speak: Speak = partial(policy.sample, who="parent")
         if plan.judged_pairs:
             told["judge"] = judged(speak, self._rulings, prompts, self._words, plan)

@@ -1,6 +1,6 @@
 """Where one engine is asked for answers: while it has room, and no longer."""
 
-from asyncio import FIRST_COMPLETED, Event, create_task, get_running_loop, sleep, wait
+from asyncio import FIRST_COMPLETED, Event, create_task, get_running_loop, sleep, timeout, wait
 from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from trainer.engine import Engine, EngineAway, EngineRefuses, Wanted
 from trainer.spare import Spare
 
 LOOK_SECONDS = 0.1  # between two looks at what an engine has to do
+_LOOK_TAKES = 2.0  # at most, in seconds: who cannot see does not draw
 _BLIND_LOOKS = 20  # more than others, at an engine that says it has less to do than for us alone
 
 
@@ -55,11 +56,16 @@ class Desk:
                 await self._look()
             except EngineAway as error:
                 self._trouble(error)
+            except TimeoutError:
+                self._spare.leave()
+                url = self._engine.url
+                self._close(f"{url} does not tell within {_LOOK_TAKES:g} s what it has to do")
             await sleep(LOOK_SECONDS)
 
     async def _look(self) -> None:
         asked, speaking = self._asked, self._speaking
-        counted = await self._engine.requests()
+        async with timeout(_LOOK_TAKES):
+            counted = await self._engine.requests()
         self._check(counted, min(speaking, self._speaking))
         requests = counted + self._uncounted
         now = get_running_loop().time()
@@ -67,9 +73,7 @@ class Desk:
             self._shut.clear()
             self._open.set()
         else:
-            self._close(
-                f"{self._engine.url} works for users, or did, and few of them may meet ours"
-            )
+            self._close(f"{self._engine.url} works for users, or did: {self._spare.told}")
 
     def _check(self, counted: int, speaking: int) -> None:
         self._counts = self._counts or counted != 0

@@ -44,7 +44,8 @@ class Heard:
         found: dict[str, float] = {}
         for name, interval in (("auroc", self.auroc()), ("accuracy", self.accuracy())):
             if interval:
-                found |= {f"reward_{name}": interval.share, f"reward_{name}_low": interval.low}
+                found[f"reward_{name}"] = interval.share
+                found[f"reward_{name}_low"], found[f"reward_{name}_high"] = interval[1:]
         if len(self.odds) >= 2:
             found["reward_brier"] = calibrated_brier(self.odds, self.liked)
         return found

@@ -16,6 +16,7 @@ from trainer.policy import Policy
 from trainer.reference import worst_gap
 from trainer.reward import Scorer
 from trainer.reward_fit import Learned
+from trainer.sources import shorten
 from trainer.verdicts import Verdict
 
 Prompts = Sequence[tuple[int, ...]]
@@ -30,10 +31,10 @@ class Drawn(NamedTuple):
     told: dict[str, float]  # each name is a curve's
 
 
-def prompts_of(items: Items[Verdict]) -> list[tuple[int, ...]]:
-    """Of what was rated, each once."""
-    rated = (*items.train, *items.replay)
-    return list(dict.fromkeys(one.answers[0].text.prompt_ids for one in rated))
+def prompts_of(items: Items[Verdict], plan: Plan) -> list[tuple[int, ...]]:
+    """Of what was rated, each once; shortened, so that the longest answer fits."""
+    rated = [one.answers[0].text.prompt_ids for one in (*items.train, *items.replay)]
+    return list(dict.fromkeys(shorten(ids, plan.max_new_tokens, plan) for ids in rated))
 
 
 class Teacher(NamedTuple):
@@ -69,7 +70,7 @@ def _gap(
 ) -> float:
     """Of the worst token. Whoever answers with other weights is not the policy."""
     gap = worst_gap(policy, texts, logprobs, plan)
-    if gap > plan.max_logprob_gap:
+    if not gap <= plan.max_logprob_gap:  # nor no number
         raise RoundFailed(
             f"the engine's log-probabilities are off by {gap:.3g}; expected at most "
             f"max_logprob_gap, {plan.max_logprob_gap:g}: it may have answered with other weights"

@@ -7,10 +7,10 @@ needs `--enable-server-load-tracking`.
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from feedback.events import first_complaint
 from trainer.endings import RoundFailed
@@ -93,7 +93,7 @@ class Engine:
                 if reply.status_code != HTTPStatus.OK:
                     raise self._refusal(path, reply.status_code, await reply.aread())
                 yield reply
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             told = str(error) or type(error).__name__
             raise EngineAway(f"{self.url} is away: {told}") from error
 
@@ -142,4 +142,4 @@ class _Choice(BaseModel):
 
 
 class _Chunk(BaseModel):
-    choices: list[_Choice]
+    choices: Annotated[list[_Choice], Field(min_length=1, max_length=1)]

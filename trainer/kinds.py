@@ -72,7 +72,7 @@ def _taught(
 
 
 def _online(policy: Policy, items: Items[Any], plan: Plan, *, trust: bool, ask: Ask) -> Lessons:
-    teacher = Teacher(fit_reward(policy, items, plan), prompts_of(items), ask)
+    teacher = Teacher(fit_reward(policy, items, plan), prompts_of(items, plan), ask)
     lessons = RolloutLessons if plan.method in ROLLOUTS else OnlineLessons
     return lessons(teacher, policy, plan)
 

@@ -15,6 +15,7 @@ from feedback.events import complaint
 from trainer.backends import TRL, TRL_LACKS, Backend
 from trainer.methods import (
     DIALS,
+    ONLINE,
     ROLLOUTS,
     WITH_PARENT,
     Method,
@@ -223,6 +224,14 @@ class Plan(BaseModel):
         if self.rewritten_answers and self.constitution is None:
             told = f"rewritten_answers is {self.rewritten_answers}"
             raise ValueError(f"{told} and constitution is None; expected a file of principles")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_room_for_prompts(self) -> Self:
+        draws = self.method in ONLINE or self.judged_pairs or self.rewritten_answers
+        if draws and self.max_new_tokens >= self.max_row_tokens:
+            told = f"max_new_tokens is {self.max_new_tokens}"
+            raise ValueError(f"{told}; expected less than max_row_tokens, {self.max_row_tokens}")
         return self
 
     def _usual(self, name: str) -> Any:

@@ -7,8 +7,8 @@ from trainer.methods import KINDS, Method
 from trainer.waiting import Seen, count, name_of
 
 # A reward model of fewer verdicts, or of fewer of the scarcer thumb, was not tried.
-_REWARD_VERDICTS = 100
-_REWARD_SCARCER = 20
+_REWARD_VERDICTS = 200
+_REWARD_SCARCER = 40  # one in ten is held out, and a gate wants three
 _REWARD_PROMPTS = 32
 
 
@@ -39,7 +39,7 @@ def _recommended(
     lacks = _reward_lacks(said)
     if verdicts >= needed and not lacks:
         told = f"{verdicts} verdicts can teach a reward model, and that the policy what it draws"
-        return "rloo", f"{told}; it takes about five times as long as kto"
+        return "rloo", f"{told}; it takes about six times as long as kto"
     if pairs >= needed and 2 * pairs >= thumbs:
         return "dpo", f"{pairs} pairs, beside {thumbs} thumbs; for an online method: {lacks}"
     if thumbs >= needed:

@@ -35,6 +35,8 @@ async def drawn(
     engines: Sequence[tuple[Engine, Spare]], question: Question, pace: Pace
 ) -> list[Answer]:
     """One to each prompt. Waits for engines that are busy or away as long as the pace says."""
+    if not question.prompts:
+        return []
     work = _Work(question, pace)
     desks = [Desk(engine, spare, work, pace.at_once) for engine, spare in engines]
     duties = [duty for desk in desks for duty in desk.duties()]
@@ -90,7 +92,8 @@ class _Work:
         return answer
 
     def give_back(self, answer: Answer) -> None:
-        if not answer.whole:
+        # One that was broken off behind its last token is whole, too.
+        if not answer.whole and len(answer.ids) < self.question.most:
             return self._queue.put_nowait(answer)
         self._left -= 1
         if not self._left:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 _NOBODY_SECONDS = 60.0  # without a user: the next of them may meet ours
+_MET_SECONDS = 600.0  # since one met ours: so may the next, however few came
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Spare:
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._quiet_since: float | None = None
+        self._met_at = 0.0
         self._users = self._came = self._met = 0
         self._room = False
 
@@ -36,18 +38,25 @@ class Spare:
         came = max(self._users - before, 0)  # who came and went between two looks is missed
         self._came += came
         if self._users > self._pace.users:
-            self._met += came if ours else 0  # also who comes while ours are being broken off
+            if came and ours:  # also who comes while ours are being broken off
+                self._met, self._met_at = self._met + came, now
             self.leave()
             return False
         # Not since it was last busy: nobody may have looked for long.
         self._quiet_since = now if self._quiet_since is None else self._quiet_since
         quiet = now - self._quiet_since
-        self._room = self._room or self._may_begin(quiet)
+        self._room = self._room or (quiet >= self._pace.quiet_seconds and self._few(quiet, now))
         return self._room
 
-    def _may_begin(self, quiet: float) -> bool:
-        few = self._met <= self._pace.met_share * self._came or quiet >= _NOBODY_SECONDS
-        return few and quiet >= self._pace.quiet_seconds
+    def _few(self, quiet: float, now: float) -> bool:
+        """Few users meet ours, or so few users come that a round would not end without them."""
+        few = self._met <= self._pace.met_share * self._came
+        return few or quiet >= _NOBODY_SECONDS or now - self._met_at >= _MET_SECONDS
+
+    @property
+    def told(self) -> str:
+        most = f"{100 * self._pace.met_share:g}%"
+        return f"{self._met} of {self._came} met ours (trainer_draws_met_share: at most {most})"
 
     def leave(self) -> None:
         """It needs a while, as after users."""

@@ -35,6 +35,8 @@ class Scripted:
     users: int = 0
     counts: bool = True  # does /load know of what it does?
     uncounted: int = 0  # of that
+    load_seconds: float = 0.0
+    ends: bool = True  # does it say which token is an answer's last?
     ours: int = 0
     peak: int = 0
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -46,6 +48,7 @@ class Scripted:
     url: str = ""
 
     async def load(self, _: web.Request) -> web.Response:
+        await asyncio.sleep(self.load_seconds)
         load = self.users + self.ours - self.uncounted if self.counts else 0
         return web.json_response({"server_load": load})
 
@@ -76,7 +79,7 @@ class Scripted:
                 assert request.transport is not None
                 return request.transport.close()
             await asyncio.sleep(self.token_seconds)
-            last = at == len(whole) - 1
+            last = self.ends and at == len(whole) - 1
             finish = ("stop" if whole[at] == END else "length") if last else None
             await reply.write(b"data: " + json.dumps(_chunk(whole[at], finish)).encode() + b"\n\n")
             self.tokens += 1

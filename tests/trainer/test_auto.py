@@ -15,12 +15,13 @@ def auto(**changes: object) -> Plan:
     return Plan.model_validate({"method": "auto", "min_rows": 20} | changes)
 
 
-def thumbs(places: Places, count: int) -> None:
-    rows = [example(n, up=n % 3 > 0, prompt_ids=[1, 5 + n]) for n in range(count)]
-    settle(places.examples, rows, start=0, end=count)
+def thumbs(places: Places, count: int, start: int = 0) -> None:
+    numbers = range(start, start + count)
+    rows = [example(n, up=n % 3 > 0, prompt_ids=[1, 5 + n]) for n in numbers]
+    settle(places.examples, rows, start=start, end=start + count)
 
 
-@pytest.mark.parametrize(("count", "method"), [(10, "kto"), (60, "kto"), (120, "rloo")])
+@pytest.mark.parametrize(("count", "method"), [(10, "kto"), (60, "kto"), (240, "rloo")])
 def test_it_becomes_what_is_recommended(places: Places, count: int, method: str) -> None:
     thumbs(places, count)
     assert settled(places, BASE, auto()).method == method
@@ -31,7 +32,7 @@ def test_only_what_the_method_reads_is_kept(places: Places) -> None:
     thumbs(places, 60)
     kto = settled(places, BASE, auto(**dials))
     assert (kto.beta, kto.sft_weight, kto.balance, kto.answers_per_prompt) == (0.5, 2.0, "none", 4)
-    settle(places.examples, [example(n, prompt_ids=[2, n]) for n in range(60)], start=60, end=120)
+    thumbs(places, 180, start=60)
     rloo = settled(places, BASE, auto(**dials))
     assert (rloo.method, rloo.beta, rloo.sft_weight, rloo.answers_per_prompt) == (
         "rloo",
@@ -60,6 +61,6 @@ def test_the_manifest_says_what_it_became(base: Path, places: Places) -> None:
 def test_a_round_that_died_stays_what_it_was_to_be(places: Places) -> None:
     thumbs(places, 60)
     until = {"completions/0": 60, "verdicts/0": 60}
-    settle(places.examples, [example(n, prompt_ids=[2, n]) for n in range(60)], start=60, end=120)
+    thumbs(places, 180, start=60)
     assert settled(places, BASE, auto()).method == "rloo"
     assert settled(places, BASE, auto(), until).method == "kto"

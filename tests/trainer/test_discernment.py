@@ -11,8 +11,8 @@ def test_by_hand() -> None:
     assert right.share == pytest.approx(4 / 6)  # one of the thumbs is told wrong, and one pair
     assert auroc.low < 0.75 < auroc.high
     assert heard.told().keys() == {
-        *("reward_auroc", "reward_auroc_low", "reward_accuracy", "reward_accuracy_low"),
-        "reward_brier",
+        *("reward_auroc", "reward_auroc_low", "reward_auroc_high"),
+        *("reward_accuracy", "reward_accuracy_low", "reward_accuracy_high", "reward_brier"),
     }
 
 

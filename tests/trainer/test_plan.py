@@ -43,6 +43,10 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
             '{"method": "kto", "ratio_clip": 0.1}',
             "ratio_clip is 0.1; .* only ppo, grpo, rloo",
         ),
+        (
+            '{"method": "online_dpo", "max_new_tokens": 64, "max_row_tokens": 64}',
+            "max_new_tokens is 64; expected less than max_row_tokens, 64",
+        ),
         ('{"method": "dpo", "label_noise": 0.5}', r"label_noise: .* less than 0.5 \(got 0.5\)"),
         ('{"method": "simpo", "margin": -1}', r"margin: .* \(got -1\)"),
         ('{"method": "rpo", "reward_scale": 0}', r"reward_scale: .* \(got 0\)"),

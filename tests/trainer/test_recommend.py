@@ -26,12 +26,15 @@ def compared(count: int) -> list[Seen]:
     [
         ([], None, "0 thumbs and 0 pairs; expected at least 64 of either"),
         (thumbs(40, 10), None, "50 thumbs and 0 pairs; expected at least 64 of either"),
-        (thumbs(60, 20), "kto", r"80 thumbs, and only 0 pairs; .* 80 verdicts \(expected 100\)"),
-        (thumbs(190, 10), "kto", r"10 of the scarcer thumb and comparisons \(expected 20\)"),
+        (thumbs(60, 20), "kto", r"80 thumbs, and only 0 pairs; .* 80 verdicts \(expected 200\)"),
+        (thumbs(159, 40), "kto", r"online method: 199 verdicts \(expected 200\)$"),
+        (thumbs(160, 40), "rloo", "200 verdicts can teach a reward model"),
+        (thumbs(161, 39), "kto", r"39 of the scarcer thumb and comparisons \(expected 40\)"),
+        (thumbs(160, 40, prompts=31), "kto", r"31 different prompts \(expected 32\)"),
+        (thumbs(160, 40, prompts=32), "rloo", "200 verdicts can teach a reward model"),
         (thumbs(100, 100, prompts=20), "dpo", r"20 different prompts \(expected 32\)"),
-        (compared(70), "dpo", r"70 pairs, beside 0 thumbs; .* 70 verdicts \(expected 100\)"),
-        (thumbs(150, 50), "rloo", "200 verdicts can teach a reward model"),
-        ([*thumbs(60, 0), *compared(60)], "rloo", "120 verdicts can teach a reward model"),
+        (compared(70), "dpo", r"70 pairs, beside 0 thumbs; .* 70 verdicts \(expected 200\)"),
+        ([*thumbs(140, 0), *compared(60)], "rloo", "200 verdicts can teach a reward model"),
     ],
 )
 def test_what_is_recommended_and_why(said: list[Seen], method: str | None, why: str) -> None:

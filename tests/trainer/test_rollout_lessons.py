@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
-from statistics import fmean
+from math import exp, nan
+from statistics import fmean, stdev
+from typing import cast
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.trainer.compared import plan_of
 from tests.trainer.test_online import PROMPTS, EvenLikers, even
 from tests.trainer.tiny import quiet
-from trainer.asking import Answers, itself
+from trainer.asking import Answers, Ask, itself
 from trainer.batch import Text
 from trainer.drawn import Teacher
+from trainer.endings import RoundFailed
 from trainer.fit import fit
 from trainer.methods import ROLLOUTS
 from trainer.plan import Plan
@@ -118,18 +121,123 @@ def test_the_policy_comes_to_say_what_the_reward_likes(policy: Policy, method: s
     assert fitted.curves["reward"][-1] > fitted.curves["reward"][0] + 0.05
 
 
+@dataclass
+class Tables:
+    """A policy whose every number is known; a prompt's one id is its row."""
+
+    parent: Tensor
+    now: Tensor
+    values: Tensor
+    device = torch.device("cpu")
+
+    def last_states(self, texts: Sequence[Text]) -> Tensor:
+        return torch.zeros(len(texts), 3)
+
+    def every_logprob(self, texts: Sequence[Text], who: str) -> Tensor:
+        assert who == "parent"
+        return self.parent
+
+    def with_values(self, texts: Sequence[Text], head: Tensor) -> tuple[Tensor, Tensor]:
+        rows = [text.prompt_ids[0] for text in texts]
+        return self.now[rows], self.values[rows]
+
+
+@dataclass(frozen=True)
+class Pays:
+    odds: list[float]
+
+    def scored(self, policy: Policy, texts: Sequence[Text], at_once: int) -> Scored:
+        return Scored(torch.tensor(self.odds, dtype=torch.double), torch.ones(len(texts)))
+
+
+SIZES, ODDS = [3, 1, 4, 2], [9.0, -1.0, 0.5, 0.0]
+
+
+def plain_ppo(was: Tables, now: Tables, picked: Sequence[int], plan: Plan) -> Tensor:
+    """As its paper writes it, token by token."""
+    bounded = [
+        min(max((one - fmean(ODDS)) / (stdev(ODDS) + 1e-4), -plan.reward_clip), plan.reward_clip)
+        for one in ODDS
+    ]
+    advantages: list[list[float]] = []
+    for row, size in enumerate(SIZES):
+        old, parent, values = (
+            [*map(float, one[row, :size])] for one in (was.now, was.parent, was.values)
+        )
+        after, ahead, found = 0.0, 0.0, [0.0] * size
+        for at in range(size - 1, -1, -1):
+            reward = -0.3 * (old[at] - parent[at]) - plan.entropy_weight * old[at]
+            reward += bounded[row] if at == size - 1 else 0.0
+            after = reward + ahead - values[at] + plan.gae_smooth * after
+            found[at], ahead = after, values[at]
+        advantages.append(found)
+    every = [one for line in advantages for one in line]
+    gains, errors = [], []
+    for row in picked:
+        for at, advantage in enumerate(advantages[row]):
+            white = (advantage - fmean(every)) / (stdev(every) + 1e-8)
+            ratio = torch.exp(now.now[row, at] - was.now[row, at])
+            kept = torch.clamp(ratio, 1 - plan.ratio_clip, 1 + plan.ratio_clip)
+            gains.append(torch.minimum(ratio * white, kept * white))
+            value, old_value = now.values[row, at], was.values[row, at]
+            came = advantage + old_value
+            near = old_value + torch.clamp(value - old_value, -plan.value_clip, plan.value_clip)
+            errors.append(torch.maximum((value - came) ** 2, (near - came) ** 2) / 2)
+    return -torch.stack(gains).mean() + plan.value_weight * torch.stack(errors).mean()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_step_is_that_of_a_plain_ppo_whose_rewards_are_bounded_and_whitened(seed: int) -> None:
+    dials = {"reward_clip": 0.8, "value_clip": 0.1, "value_weight": 0.5, "gae_smooth": 0.9}
+    draws = {"online_prompts": 2, "answers_per_prompt": 2, "entropy_weight": 0.05}
+    plan = plan_of("ppo", **dials, **draws)
+    random = torch.Generator().manual_seed(seed)
+    parent, old, new, values, later = (
+        torch.randn(4, 4, generator=random, dtype=torch.double) * spread
+        for spread in (1.0, 1.0, 0.3, 1.0, 1.0)
+    )
+    was = Tables(parent, old, values)
+    now = Tables(parent, (old + new).requires_grad_(), later.requires_grad_())
+    texts = [Text((row,), (7,) * size) for row, size in enumerate(SIZES)]
+    teacher = Teacher(Learned(Pays(ODDS), {}), PROMPTS, lambda *_: Answers(texts, None))
+    lessons = RolloutLessons(teacher, cast(Policy, was), plan)
+    lessons.renew(cast(Policy, was), 0, 0.3)
+    steps = (
+        lessons.losses(cast(Policy, now), [2, 0]).loss,
+        plain_ppo(was, now, [2, 0], plan),
+    )
+    found, expected = (torch.autograd.grad(step, [now.now, now.values]) for step in steps)
+    assert steps[0].item() == pytest.approx(steps[1].item(), abs=1e-6)
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).abs().max() < 1e-6
+        assert one.abs().max() > 0
+
+
+def engine_off_by(nats: float) -> Ask:
+    def engine(asked: Policy, prompts: Sequence[tuple[int, ...]], seed: int) -> Answers:
+        texts = asked.sample(prompts, seed).texts
+        lines = zip((asked.every_logprob(texts) + nats).tolist(), texts, strict=True)
+        return Answers(texts, [line[: len(text.answer_ids)] for line, text in lines])
+
+    return engine
+
+
+@pytest.mark.parametrize(("nats", "told"), [(1.5, "1.5"), (nan, "nan")])
+def test_who_answers_with_other_weights_fails_the_round(
+    policy: Policy, nats: float, told: str
+) -> None:
+    teacher = Teacher(Learned(EvenLikers([]), {}), PROMPTS, engine_off_by(nats))
+    lessons = RolloutLessons(teacher, policy, plan_of("rloo", max_logprob_gap=1.0))
+    with pytest.raises(RoundFailed, match=f"off by {told}; expected at most max_logprob_gap, 1:"):
+        lessons.renew(policy, 0, 0.0)
+
+
 def test_what_an_engine_found_likelier_counts_less(policy: Policy) -> None:
     """Its log-probabilities are half a nat above ours: e^-0.5 of each advantage is left."""
 
-    def engine(asked: Policy, prompts: Sequence[tuple[int, ...]], seed: int) -> Answers:
-        texts = asked.sample(prompts, seed).texts
-        every = asked.every_logprob(texts) + 0.5
-        lines = zip(every.tolist(), texts, strict=True)
-        return Answers(texts, [line[: len(text.answer_ids)] for line, text in lines])
-
     plan = plan_of("rloo", max_logprob_gap=1.0)
     losses = []
-    for ask in (itself, engine):
+    for ask in (itself, engine_off_by(0.5)):
         teacher = Teacher(Learned(EvenLikers([]), {}), PROMPTS, ask)
         lessons = RolloutLessons(teacher, policy, plan)
         told = lessons.renew(policy, 0, 0.0)

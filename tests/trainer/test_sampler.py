@@ -37,9 +37,9 @@ def engine(**more: Any) -> Scripted:
     return Scripted(PROMPTS, MOST, **more)
 
 
-async def draw(*urls: str, **changes: Any) -> list[Answer]:
-    prompts = [tuple(prompt) for prompt in PROMPTS]
-    question = Question("model-draft-0123456789abcdef-v0", prompts, 7, MOST, [END])
+async def draw(*urls: str, prompts: list[list[int]] = PROMPTS, **changes: Any) -> list[Answer]:
+    asked = [tuple(prompt) for prompt in prompts]
+    question = Question("model-draft-0123456789abcdef-v0", asked, 7, MOST, [END])
     async with httpx.AsyncClient(trust_env=False) as client:
         how = pace(**changes)
         return await drawn([(Engine(url, client), Spare(how)) for url in urls], question, how)
@@ -199,6 +199,38 @@ def test_a_user_is_seen_at_once_where_the_count_was_less_than_nothing() -> None:
             are_whole(await work)
 
     asyncio.run(go())
+
+
+def test_an_engine_that_does_not_tell_what_it_has_to_do_is_left() -> None:
+    """Whoever comes meanwhile would not be seen."""
+
+    async def go() -> None:
+        async with serving(engine(token_seconds=0.3)) as one:
+            work = asyncio.create_task(draw(one.url, patience_seconds=60.0))
+            await said(one, 4)
+            one.load_seconds, one.users = 30.0, 1
+            await asyncio.sleep(3)
+            assert one.ours == 0
+            one.load_seconds, one.users, one.token_seconds = 0.0, 0, 0.0
+            are_whole(await work)
+
+    asyncio.run(go())
+
+
+def test_an_answer_that_is_broken_off_behind_its_last_token_is_whole() -> None:
+    longest = [p for p in PROMPTS if len(said := script(p, MOST)) == MOST and END not in said]
+
+    async def go() -> None:
+        async with serving(engine(ends=False)) as one:
+            answers = await draw(one.url, prompts=longest)
+            assert [answer.ids for answer in answers] == [script(p, MOST) for p in longest]
+
+    assert longest
+    asyncio.run(go())
+
+
+def test_where_there_is_nothing_to_draw_nobody_is_waited_for() -> None:
+    assert asyncio.run(draw(f"http://127.0.0.1:{free_port()}", prompts=[])) == []
 
 
 def test_several_engines_share_the_work() -> None:

@@ -64,3 +64,17 @@ def test_whom_nobody_asked_for_a_minute_may_draw_though_the_next_user_meets_it()
     assert not one.saw(9, 8, 1.1)
     assert [one.saw(0, 0, at) for at in (2.0, 61.9, 62.0)] == [False, False, True]
     assert one.saw(8, 8, 62.1)
+
+
+def test_ten_minutes_after_one_met_it_it_begins_again_however_few_came() -> None:
+    """A user every eight seconds: no minute is quiet, and a hundred take a quarter of an hour."""
+    one = spare(quiet=1.0, met=0.01)
+    assert [one.saw(0, 0, at) for at in (0.0, 1.0)] == [False, True]
+    assert not one.saw(9, 8, 1.1)
+    begun = []
+    for at in range(8, 640, 8):
+        one.saw(1, 0, at)
+        one.saw(0, 0, at + 1)
+        begun += [at] if one.saw(0, 0, at + 3) else []
+    assert begun[0] == 600
+    assert one.told == "1 of 79 met ours (trainer_draws_met_share: at most 1%)"
