@@ -255,7 +255,7 @@ def test_no_more_are_begun_in_a_second_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("more", [{"at_once": 60}, {"per_second": 20.0}])
-def test_nothing_is_begun_while_a_user_is_there(more: dict[str, float]) -> None:
+def test_nothing_is_begun_while_a_user_is_there(more: dict[str, Any]) -> None:
     """Whoever waited for something to draw, or for its turn, looks again."""
 
     async def go() -> None:
