@@ -64,7 +64,7 @@ def test_the_same_verdicts_give_the_same_reward(policy: Policy) -> None:
 def test_it_says_how_good_it_is(policy: Policy) -> None:
     told = learned(policy, thumbs(texts(300))).told
     assert told["reward_auroc"] > 0.9
-    assert told["reward_auroc_low"] < told["reward_auroc"] < told["reward_auroc_high"]
+    assert told["reward_auroc_low"] < told["reward_auroc"] <= told["reward_auroc_high"]
     assert told["reward_accuracy"] > 0.8
     assert told["reward_brier"] < 0.15  # 0.25 is a coin's
 
