@@ -51,7 +51,7 @@ def hacking_gates(
     yield hacking_gate(weighed.gain, held, plan)
     yield _paid(weighed.gain, kl, plan)
     yield _trusted(weighed, plan)
-    yield _seconded(weighed)
+    yield second_gate(weighed)
 
 
 def hacking_gate(gain: Estimate, held: HeldOut, plan: Plan) -> GateResult:
@@ -95,7 +95,7 @@ def _trusted(weighed: Weighed, plan: Plan) -> GateResult:
     )
 
 
-def _seconded(weighed: Weighed) -> GateResult:
+def second_gate(weighed: Weighed) -> GateResult:
     """Where the reward surely rose, another judge must find it likely, and not much less."""
     rose, second = _told(weighed.gain), weighed.second
     if second is None:
