@@ -63,7 +63,10 @@ class OnlineLessons:
         drawn = draw(policy, self._teacher, self._plan, epoch)
         found = rivals(drawn, self._plan.answers_per_prompt)
         if not found:
-            raise NothingToLearn("no two answers to any prompt differ in their reward")
+            raise NothingToLearn(
+                "no two answers to any prompt differ in their reward; more of them may "
+                "(answers_per_prompt, online_prompts)"
+            )
         self._now = _taught(policy, found, self._plan)
         prompts = len(drawn.texts) / self._plan.answers_per_prompt
         return drawn.told | {"prompts_with_rivals": len(found) / prompts}

@@ -26,10 +26,22 @@ class Advice(NamedTuple):
 
 
 def advise(said: Sequence[Seen], needed: int) -> Advice:
-    feeds = [Feed(method, count(method, said), name_of(method)) for method in KINDS]
+    feeds = [Feed(method, count(method, said), _of(method, said)) for method in KINDS]
     found = {feed.method: feed.lessons for feed in feeds}
     method, why = _recommended(said, found, needed)
     return Advice(feeds, needed, method, why)
+
+
+def _of(method: Method, said: Sequence[Seen]) -> str:
+    """Online methods draw answers to what was asked."""
+    name, prompts = name_of(method), _prompts(said)
+    if KINDS[method] != "verdicts":
+        return name
+    return f"{name} on {prompts} prompt{'' if prompts == 1 else 's'}"
+
+
+def _prompts(said: Sequence[Seen]) -> int:
+    return len({one.prompt for one in said})
 
 
 def _recommended(
@@ -50,11 +62,10 @@ def _recommended(
 def _reward_lacks(said: Sequence[Seen]) -> str | None:
     """What a reward model would lack."""
     ups, downs, compared = (sum(one.up is side for one in said) for side in (True, False, None))
-    prompts = len({one.prompt for one in said})
     wanted = (
         (len(said), "verdicts", _REWARD_VERDICTS),
         (min(ups, downs) + compared, "of the scarcer thumb and comparisons", _REWARD_SCARCER),
-        (prompts, "different prompts", _REWARD_PROMPTS),
+        (_prompts(said), "different prompts", _REWARD_PROMPTS),
     )
     lacks = [f"{n} {what} (expected {least})" for n, what, least in wanted if n < least]
     return ", ".join(lacks) or None

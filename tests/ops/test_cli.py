@@ -73,6 +73,7 @@ def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path)
     assert run(place, "plan").output == found.output
     assert "said of base's answers since its data ended" in found.output
     assert "recommended: to wait: 10 thumbs and 4 pairs; expected at least 64" in found.output
+    assert "verdicts on 1 prompt " in found.output
     few = tmp_path / "plan.json"
     few.write_text('{"min_rows": 8}')
     shown = run(place, "plan", "--plan", str(few)).output

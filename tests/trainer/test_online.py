@@ -125,7 +125,8 @@ def test_where_there_is_nothing_more_to_learn_what_was_learned_stands(policy: Po
     plan = ONLINE.model_copy(update={"learning_rate": 1e-3})
     fitted = fit(policy, lessons_of(policy, SoonIndifferent([]), plan), plan, tell=quiet)
     assert fitted.kept_epochs == 1
-    assert fitted.stopped == "epoch 2: no two answers to any prompt differ in their reward"
+    assert fitted.stopped
+    assert fitted.stopped.startswith("epoch 2: no two answers to any prompt differ in their reward")
 
 
 @pytest.mark.integration

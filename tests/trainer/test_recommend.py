@@ -50,4 +50,4 @@ def test_every_method_is_told_with_what_it_could_learn_from() -> None:
     assert told["kto"] == (5, "thumbs")
     assert told["sft"] == (3, "liked answers")
     assert told["dpo"] == (4, "pairs")
-    assert told["ppo"] == (9, "verdicts")
+    assert told["ppo"] == (9, "verdicts on 9 prompts")

@@ -19,7 +19,7 @@ def test_where_much_is_known_it_is_mahalanobis_distance() -> None:
 def test_of_fewer_answers_than_dimensions_one_in_twenty_is_beyond_its_reach() -> None:
     few, new = cloud(100, 256), cloud(2_000, 256, seed=1)
     beyond = (region(few).trust(new.double()) < 1).double().mean()
-    assert 0.0 < beyond < 0.2
+    assert 0.01 < beyond < 0.15
 
 
 def test_trust_is_whole_near_the_rated_and_falls_with_the_distance() -> None:

@@ -16,6 +16,8 @@ _REWARD = {"reward_learning_rate": 3e-4, "reward_epochs": 4, "epochs": 4, "onlin
 _ROLLOUTS = _REWARD | {"beta": 0.1, "sft_weight": 0.0, "kl_weight": 0.05}
 # Where both answers are liked, or neither, no one wins: of 200 comparisons some 75 are pairs.
 _DPO = {"method": "dpo", "beta": 0.1, "sft_weight": 1.0, "epochs": 5, "min_rows": 16}
+# Of two answers to each prompt, a ranking is a pair.
+_RRHF = {"method": "rrhf", "sft_weight": 1.0, "epochs": 5, "min_rows": 16}
 
 
 class Method(NamedTuple):
@@ -34,6 +36,7 @@ METHODS = {
     "RLOO": Method(_ROLLOUTS | {"method": "rloo"}),
     "SFT on thumbs-up": Method(_SFT),
     "DPO": Method(_DPO, compare),
+    "RRHF": Method(_RRHF, compare),
     # As it ships: no SFT beside KTO, and each thumb counts one.
     "TRL's KTO": Method({"backend": "trl", "sft_weight": 0.0, "balance": "none"}),
 }
