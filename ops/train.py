@@ -6,16 +6,26 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from ops.kept import read_kept
-from ops.programs import Up, settings
+from ops.programs import Ports, Up, settings
 from ops.settings import UpSettings
 
 
 def train(asked: UpSettings, inherited: Mapping[str, str], *, if_due: bool) -> NoReturn:
     """Becomes the trainer: its lines, its bars and its exit code are this command's."""
-    env = {**inherited, **settings(options(asked)), **asked.elsewhere}
-    env.pop("THUMBWHEEL_SECRET", None)  # for serving alone
+    env = environment(asked, inherited)
     how = "--if-due" if if_due else "--once"
-    os.execve(sys.executable, (sys.executable, "-m", "trainer", how), env)
+    # -P: it is our trainer, whatever lies where the command is typed.
+    os.execve(sys.executable, (sys.executable, "-P", "-m", "trainer", how), env)
+
+
+def environment(asked: UpSettings, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The loop's own engine draws, unless it is told that others do."""
+    own = settings(options(asked))
+    if "engine_url" in asked.model_fields_set:
+        own.pop("THUMBWHEEL_ENGINE_URL")
+    env = {**inherited, **own, **asked.elsewhere}
+    env.pop("THUMBWHEEL_SECRET", None)  # for serving alone
+    return env
 
 
 def options(asked: UpSettings) -> Up:
@@ -32,5 +42,6 @@ def options(asked: UpSettings) -> Up:
         model=model,
         name=asked.name if named or kept is None else kept.name,
         home=home,
+        ports=Ports(engine=asked.engine_port),
         plan=plan.resolve() if plan else None,
     )

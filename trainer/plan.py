@@ -26,6 +26,7 @@ from trainer.methods import (
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Balance = Literal["lift_ups", "paper", "none"]
 Precision = Literal["auto", "bfloat16", "float32"]
@@ -77,7 +78,7 @@ class Plan(BaseModel):
     alpha: Positive = 32.0
 
     # Learning. KTO's paper: 5e-7 to 5e-6 for all weights, about ten times that for LoRA, beta 0.1.
-    learning_rate: Positive = 2e-5
+    learning_rate: Rate = 2e-5
     # 0.1, as in the papers of KTO, DPO, IPO (its tau) and ORPO (its lambda); 2.0 with SimPO.
     beta: Positive = Field(default_factory=lambda known: usual_beta(known["method"]))
     # On liked, chosen or best answers, a mean token: a preference alone pushes down what was right
@@ -96,7 +97,7 @@ class Plan(BaseModel):
     # Online methods': all verdicts teach a reward model, and that the policy what it draws itself.
     reward_epochs: Count = 2
     # Of its LoRA; its head, which begins at nothing, learns ten times as fast.
-    reward_learning_rate: Positive = 1e-4
+    reward_learning_rate: Rate = 1e-4
     # Is an answer worth more or less for its length? False: a term of length, learned beside all
     # else, is left out of the reward. What else tells of an answer's length stays.
     reward_by_length: bool = False

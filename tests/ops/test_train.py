@@ -12,7 +12,7 @@ import pytest
 from feedback.log import open_log
 from ops.kept import Kept, keep, read_kept
 from ops.settings import UpSettings
-from ops.train import options
+from ops.train import environment, options
 from tests.trainer.tiny import PLAN, example, make_model, rated_by_base, settle
 from trainer.adapters import load
 from trainer.endings import CODES_TOLD, EXIT_CODES, FAILED, NOT_DUE
@@ -48,6 +48,33 @@ def test_what_the_loop_was_started_with_holds_unless_told_otherwise(home: Path) 
     assert kept.plan == home / "plan.json"
     told = options(UpSettings(home=home, model="m", name="other", trainer_plan=Path("/p.json")))
     assert (told.model, told.name, told.plan) == ("m", "other", Path("/p.json"))
+
+
+@pytest.mark.parametrize(
+    ("told", "url"),
+    [
+        ({}, "http://127.0.0.1:8001"),
+        ({"THUMBWHEEL_ENGINE_PORT": "9001"}, "http://127.0.0.1:9001"),
+        ({"THUMBWHEEL_ENGINE_URL": "http://10.0.0.1:1"}, "http://10.0.0.1:1"),
+    ],
+)
+def test_the_engines_that_it_is_told_of_draw(
+    home: Path, told: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    found = environment(UpSettings(home=home), told | {"THUMBWHEEL_SECRET": "s"})
+    assert found["THUMBWHEEL_ENGINE_URL"] == url
+    assert "THUMBWHEEL_SECRET" not in found
+
+
+def test_another_trainer_where_it_is_typed_is_not_ours(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "trainer.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    ended = train(home, "--if-due")
+    assert ended.returncode == NOT_DUE, ended.stderr
 
 
 def test_a_home_that_says_no_model_needs_one(tmp_path: Path) -> None:
