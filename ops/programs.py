@@ -71,26 +71,26 @@ def programs(
     )
     ports = up.ports
     return (
-        Program("blank", _room("trainer", "--blank"), env, None, ready_timeout_seconds=300),
-        Program("feedback", _room("feedback"), env, _metrics(ports.feedback_metrics)),
+        Program("blank", room("trainer", "--blank"), env, None, ready_timeout_seconds=300),
+        Program("feedback", room("feedback"), env, _metrics(ports.feedback_metrics)),
         _engine(up, env, gpu),
-        Program("ops", _room("ops"), env | control, _metrics(ports.ops_metrics)),
+        Program("ops", room("ops"), env | control, _metrics(ports.ops_metrics)),
         Program(
             "serving",
-            _room("serving"),
+            room("serving"),
             env | {"THUMBWHEEL_SECRET": secret},
             answers(f"{base_url(up)}/readyz"),
             ready_timeout_seconds=300,  # when the engine is started again, it waits for it
         ),
         Program(
             "trainer",
-            _room("trainer"),
+            room("trainer"),
             env | judge,
             _metrics(ports.trainer_metrics),
             nice=10,  # users do not wait for a round
             ready_timeout_seconds=300,
         ),
-        Program("score", _room("trainer.score"), env, at_once, nice=19),
+        Program("score", room("trainer.score"), env, at_once, nice=19),
     )
 
 
@@ -151,8 +151,9 @@ def _engine(up: Up, env: Mapping[str, str], gpu: bool) -> Program:
     return Program("engine", argv, {**env, **more}, warmed, ready_timeout_seconds=_ENGINE_SECONDS)
 
 
-def _room(name: str, *args: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", name, *args)
+def room(name: str, *args: str) -> tuple[str, ...]:
+    """-P: ours, whatever lies in the folder where it is started."""
+    return (sys.executable, "-P", "-m", name, *args)
 
 
 def _metrics(port: int) -> Ready:

@@ -1,12 +1,11 @@
 """`thumbwheel train`: one round on a loop's home, by the trainer's own process."""
 
 import os
-import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
 from ops.kept import read_kept
-from ops.programs import Ports, Up, settings
+from ops.programs import Ports, Up, room, settings
 from ops.settings import UpSettings
 
 
@@ -14,8 +13,8 @@ def train(asked: UpSettings, inherited: Mapping[str, str], *, if_due: bool) -> N
     """Becomes the trainer: its lines, its bars and its exit code are this command's."""
     env = environment(asked, inherited)
     how = "--if-due" if if_due else "--once"
-    # -P: it is our trainer, whatever lies where the command is typed.
-    os.execve(sys.executable, (sys.executable, "-P", "-m", "trainer", how), env)
+    argv = room("trainer", how)
+    os.execve(argv[0], argv, env)
 
 
 def environment(asked: UpSettings, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -34,9 +34,10 @@ def advise(said: Sequence[Seen], needed: int) -> Advice:
 
 def _of(method: Method, said: Sequence[Seen]) -> str:
     """Online methods draw answers to what was asked."""
-    name, prompts = name_of(method), _prompts(said)
+    name = name_of(method)
     if KINDS[method] != "verdicts":
         return name
+    prompts = _prompts(said)
     return f"{name} on {prompts} prompt{'' if prompts == 1 else 's'}"
 
 

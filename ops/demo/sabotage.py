@@ -6,13 +6,13 @@ Only its manifest lies: that it continues the stable adapter, and that it has pa
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from feedback import examples
 from feedback.examples import Example
 from ops.demo.processes import run
 from ops.demo.stage import NAME, PLAN, Stage
+from ops.programs import room
 from trainer.adapters import MANIFEST, GateResult, claim, load, publish, published
 
 ENOUGH = 300  # examples
@@ -34,8 +34,7 @@ async def train_opposite(stage: Stage) -> Path:
         "NAME": NAME,
     }
     env = {f"THUMBWHEEL_{key}": str(value) for key, value in places.items()}
-    argv = (sys.executable, "-m", "trainer", "--once")
-    await run(stage.folder / "sabotage.log", *argv, env=env, well=(0, _GATED))
+    await run(stage.folder / "sabotage.log", *room("trainer", "--once"), env=env, well=(0, _GATED))
     # The newest: a try that was killed may have spent a name.
     return home / "adapters" / published(home / "adapters")[-1].name
 

@@ -61,6 +61,8 @@ def test_what_the_loop_was_started_with_holds_unless_told_otherwise(home: Path) 
 def test_the_engines_that_it_is_told_of_draw(
     home: Path, told: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("THUMBWHEEL_ENGINE_URL", "THUMBWHEEL_ENGINE_PORT"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     found = environment(UpSettings(home=home), told | {"THUMBWHEEL_SECRET": "s"})
@@ -68,6 +70,7 @@ def test_the_engines_that_it_is_told_of_draw(
     assert "THUMBWHEEL_SECRET" not in found
 
 
+@pytest.mark.integration
 def test_another_trainer_where_it_is_typed_is_not_ours(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

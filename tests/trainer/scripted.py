@@ -36,6 +36,7 @@ class Scripted:
     counts: bool = True  # does /load know of what it does?
     uncounted: int = 0  # of that
     load_seconds: float = 0.0
+    looks: int = 0  # at what it has to do
     ends: bool = True  # does it say which token is an answer's last?
     ours: int = 0
     peak: int = 0
@@ -48,6 +49,7 @@ class Scripted:
     url: str = ""
 
     async def load(self, _: web.Request) -> web.Response:
+        self.looks += 1
         await asyncio.sleep(self.load_seconds)
         load = self.users + self.ours - self.uncounted if self.counts else 0
         return web.json_response({"server_load": load})

@@ -17,7 +17,7 @@ _ROLLOUTS = _REWARD | {"beta": 0.1, "sft_weight": 0.0, "kl_weight": 0.05}
 # Where both answers are liked, or neither, no one wins: of 200 comparisons some 75 are pairs.
 _DPO = {"method": "dpo", "beta": 0.1, "sft_weight": 1.0, "epochs": 5, "min_rows": 16}
 # Of two answers to each prompt, a ranking is a pair.
-_RRHF = {"method": "rrhf", "beta": 0.1, "sft_weight": 1.0, "epochs": 5, "min_rows": 16}
+_RRHF = _DPO | {"method": "rrhf"}
 
 
 class Method(NamedTuple):
