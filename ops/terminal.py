@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from feedback.begin import BAD_SETTINGS
 from feedback.events import first_complaint
 from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended
@@ -56,7 +57,7 @@ def complained(*more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        _end(first_complaint(error), error)
+        _end(first_complaint(error), error, BAD_SETTINGS)
     except LogAway as error:
         _end(f"the log is away: {error}", error)
     except wrong as error:
@@ -82,8 +83,8 @@ def exists(settings: Settings) -> None:
         raise NothingToDo(f"{settings.home} has no log; expected the --home of a `thumbwheel up`")
 
 
-def _end(complaint: str, error: Exception) -> NoReturn:
+def _end(complaint: str, error: Exception, code: int = 1) -> NoReturn:
     Console(stderr=True).print(
         f"thumbwheel: {complaint}", style="red", markup=False, emoji=False, soft_wrap=True
     )
-    raise typer.Exit(1) from error
+    raise typer.Exit(code) from error

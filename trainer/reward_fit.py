@@ -1,5 +1,6 @@
 """Verdicts → a reward model: learned, calibrated and bounded. Starts from the parent's own LoRA."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from math import isfinite, log2
 from random import Random
@@ -22,6 +23,7 @@ from trainer.reward import Head, Reward, Scorer, loss, said, states_of, worth
 from trainer.verdicts import Verdict, apart
 
 _HEAD_RATE = 10.0  # times the LoRA's: it begins at nothing
+_log = logging.getLogger("trainer")
 
 
 ScorerT = TypeVar("ScorerT", bound=Scorer, covariant=True)
@@ -52,6 +54,9 @@ def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned[Rew
         region=region(states),
         mean=fmean(odds),
     )
+    if found := heard.auroc() or heard.accuracy():
+        told = [100 * one for one in found]
+        _log.info("the reward tells %.0f%% of what is held out right (%.0f to %.0f)", *told)
     return Learned(reward, heard.told() | {"reward_per_doubling": head.per_doubling.item()})
 
 

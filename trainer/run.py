@@ -3,6 +3,7 @@
 An adapter is seen whole, at the end, or not at all. A round that died goes on after its last epoch.
 """
 
+import logging
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ from trainer.reference import logged_as_computed
 from trainer.resume import choose, mark
 from trainer.watched import Note, Tell, Watch, unheard
 
+_log = logging.getLogger("trainer")
 _OWN = ("torch", "transformers", "peft")
 _LIBRARIES = {"own": _OWN, "trl": (*_OWN, "trl")}
 
@@ -107,9 +109,21 @@ def _published(
     folder = claim(places.adapters, places.series)  # late: a name is spent even by a crash
     policy.save(folder)
     write_lineage(folder, _lineage(course.items))
+    _warn_of_few_steps(outcome.fitted, plan)
     draft = _manifest(folder.name, places, plan, course, outcome)
     seconds = time.monotonic() - began
     return publish(folder, draft.model_copy(update={"seconds": seconds}))
+
+
+def _warn_of_few_steps(fitted: Fitted, plan: Plan) -> None:
+    steps = len(fitted.curves.get("loss", ()))
+    if 0 < steps <= plan.warmup_steps:
+        _log.warning(
+            "the round took %d steps, and its learning rate rises for %d (warmup_steps): little "
+            "can be learned; expected more verdicts or epochs, or a smaller batch_size",
+            steps,
+            plan.warmup_steps,
+        )
 
 
 def _cleared(checkpoint: Checkpoint, places: Places) -> None:

@@ -85,6 +85,14 @@ def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path)
     assert (wrong.exit_code, "min_row" in wrong.output) == (1, True)
 
 
+def test_a_wrong_setting_ends_a_round_by_hand_as_the_trainer_would(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THUMBWHEEL_ENGINE_URL", "localhost:59999")
+    wrong = run(place, "train", "--once", "--model", "m")
+    assert (wrong.exit_code, "expected http://HOST:PORT" in wrong.output) == (78, True)
+
+
 def test_rollback_pause_resume_and_history(place: Place) -> None:
     split = first_split(place.log)
     place.publish("m-v1")

@@ -61,8 +61,10 @@ def test_the_same_verdicts_give_the_same_reward(policy: Policy) -> None:
     assert torch.equal(one, two)
 
 
-def test_it_says_how_good_it_is(policy: Policy) -> None:
+def test_it_says_how_good_it_is(policy: Policy, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "trainer")
     told = learned(policy, thumbs(texts(300))).told
+    assert "the reward tells " in caplog.text
     assert told["reward_auroc"] > 0.9
     assert told["reward_auroc_low"] < told["reward_auroc"] <= told["reward_auroc_high"]
     assert told["reward_accuracy"] > 0.8

@@ -159,6 +159,17 @@ def test_broken_golden_prompts_end_a_round_before_it_trains(after_first: Places)
     assert [made.name for made in published(after_first.adapters)] == ["tiny-v1"]
 
 
+def test_a_round_of_few_steps_says_so(
+    after_first: Places, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = PLAN.model_copy(update={"epochs": 1, "warmup_steps": 100})
+    assert run_round(after_first, BASE, few, tell=quiet).manifest
+    assert "its learning rate rises for 100 (warmup_steps): little can be learned" in caplog.text
+    caplog.clear()
+    assert run_round(after_first, BASE, PLAN, tell=quiet).manifest
+    assert "warmup_steps" not in caplog.text
+
+
 def test_too_few_rows_spend_no_name(places: Places) -> None:
     rated_by_base(Path(places.base), places.examples, count=8)
     ended = run_round(places, BASE, PLAN, tell=quiet)
