@@ -130,6 +130,7 @@ def row(base: Path, pay: Pay, plan: Plan) -> str:
         before = sit(policy, words, EXAM, plan.seed)
         settle(places.examples, said, start=0, end=VERDICTS)
         seen = list[bool]()
+        # By patches: a round takes no reward but the one that it learned.
         until.enter_context(patch("trainer.kinds.fit_reward", pay))
         until.enter_context(patch("trainer.measure.weigh", partial(_weighed, seen)))
         manifest = run_round(places, BASE, plan, tell=quiet).manifest
@@ -147,12 +148,16 @@ def row(base: Path, pay: Pay, plan: Plan) -> str:
 
 
 def _weighed(seen: list[bool], *given: Any, **more: Any) -> Weighed:
-    """As it is, and what other shares would say."""
+    """By the plan's own share, and whether each of SHARES would let it pass."""
     policy, reward, items, plan = given
-    for share in SHARES:
-        asked = plan.model_copy(update={"min_seconded": share})
-        seen.append(second_gate(weighing.weigh(policy, reward, items, asked, **more)).passed)
-    return weighing.weigh(policy, reward, items, plan, **more)
+    found = {
+        share: weighing.weigh(
+            policy, reward, items, plan.model_copy(update={"min_seconded": share}), **more
+        )
+        for share in {*SHARES, plan.min_seconded}
+    }
+    seen += [second_gate(found[share]).passed for share in SHARES]
+    return found[plan.min_seconded]
 
 
 def _scores(manifest: Manifest) -> Iterator[str]:
