@@ -82,7 +82,7 @@ def settings_told(room: str, known: Collection[str]) -> Iterator[None]:
         known_only(known, room)
         yield
     except ValidationError as error:
-        _end(_complaint(error), error)
+        _end(of_settings(error), error)
     except ValueError as error:
         _end(_told(error), error)
     except LogAway as error:  # a file that cannot be opened
@@ -90,7 +90,8 @@ def settings_told(room: str, known: Collection[str]) -> Iterator[None]:
         raise SystemExit(1) from error
 
 
-def _complaint(error: ValidationError) -> str:
+def of_settings(error: ValidationError) -> str:
+    """What is wrong with them, for a person; of a secret no letter."""
     first = error.errors(include_url=False)[0]
     field = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "missing" and len(first["loc"]) == 1:

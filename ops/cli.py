@@ -19,7 +19,7 @@ from ops.trace import trace as traced
 from ops.train import train
 from ops.up import up
 from ops.why import story
-from trainer.advice import advice, needed_by
+from trainer.advice import advice, read_plan
 
 Plan = Annotated[
     Path | None, typer.Option(help="JSON: how rounds are trained.", exists=True, dir_okay=False)
@@ -113,7 +113,8 @@ def history(home: Home = None) -> None:
 def rounds_(home: Home = None) -> None:
     """What the watch over each round saw, oldest first: was its reward earned, or gamed?"""
     with opened(home) as (settings, _):
-        show(rounds(settings.adapters_folder))
+        told = rounds(settings.adapters_folder)
+        show(told if told.row_count else "no round has published an adapter yet")
 
 
 @app.command("plan")
@@ -124,8 +125,8 @@ def plan_(home: Home = None, plan: Plan = None) -> None:
     """
     with opened(home) as (settings, log):
         stable = by_hand.stable(log)
-        needed = needed_by(_plan_at(settings.home, plan))
-        told = advice(settings.examples_folder, settings.adapters_folder, stable, needed)
+        how = read_plan(_plan_at(settings.home, plan))
+        told = advice(settings.examples_folder, settings.adapters_folder, stable, how)
         show(f"said of {stable}'s answers since its data ended:")
         show(tables.methods(told))
         show(f"recommended: {told.method or 'to wait'}: {told.why}")

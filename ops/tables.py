@@ -103,11 +103,12 @@ def look(one: Look) -> str:
 
 def methods(advice: Advice) -> Table:
     """One row for each method of learning, the recommended one marked."""
-    table = Table("method", "new", "of", f"enough for a round ({advice.needed})", "")
-    for method, lessons, of in advice.feeds:
+    enough_for = f"enough for a round ({advice.needed})"
+    table = Table("method", "to learn from", "of", "held out", enough_for, "")
+    for method, lessons, of, held in advice.feeds:
         enough = "yes" if lessons >= advice.needed else "no"
         mark = "recommended" if method == advice.method else ""
-        table.add_row(method, str(lessons), of, enough, mark)
+        table.add_row(method, str(lessons), of, str(held), enough, mark)
     return table
 
 

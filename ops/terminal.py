@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from feedback.begin import BAD_SETTINGS
-from feedback.events import first_complaint
+from feedback.begin import BAD_SETTINGS, of_settings
 from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended
 from ops.by_hand import NothingToDo
 from ops.settings import Settings
 from trainer.adapters import AdapterError
+from trainer.advice import BadPlan
 
 Home = Annotated[
     Path | None,
@@ -57,7 +57,9 @@ def complained(*more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        _end(first_complaint(error), error, BAD_SETTINGS)
+        _end(of_settings(error), error, BAD_SETTINGS)
+    except BadPlan as error:
+        _end(str(error), error, BAD_SETTINGS)
     except LogAway as error:
         _end(f"the log is away: {error}", error)
     except wrong as error:

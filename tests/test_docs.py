@@ -1,6 +1,7 @@
 """The docs say what the code says: every setting, every metric, every file."""
 
 import inspect
+import json
 import re
 from dataclasses import fields, is_dataclass
 from importlib import import_module
@@ -21,7 +22,7 @@ from trainer.gates import decide
 from trainer.golden import Golden, read_golden
 from trainer.golden_gates import fails
 from trainer.judged import JUDGED
-from trainer.methods import AI_DIALS, KINDS, READERS, WITH_PARENT
+from trainer.methods import DIALS, KINDS, READERS, WITH_PARENT
 from trainer.plan import Plan
 from trainer.waiting import name_of
 
@@ -151,10 +152,9 @@ def test_every_method_is_told_with_what_it_learns_from_and_reads() -> None:
     assert rows == expected
 
 
-def test_every_dial_of_ai_feedback_is_told_with_its_default() -> None:
-    told = {row[0]: row[1] for row in _table("docs/formats.md") if row[0] in AI_DIALS}
-    defaults = {name: Plan.model_fields[name].default for name in AI_DIALS}
-    assert told == {name: "null" if one is None else str(one) for name, one in defaults.items()}
+def test_every_dial_of_a_method_is_told_with_its_default() -> None:
+    told = {row[0]: row[1] for row in _table("docs/formats.md") if row[0] in DIALS}
+    assert told == {name: json.dumps(getattr(Plan(), name)) for name in DIALS}
 
 
 def test_every_count_of_ai_feedback_is_told() -> None:

@@ -5,20 +5,18 @@ from pathlib import Path
 from feedback.events import BASE
 from feedback.examples import Watermark
 from trainer.adapters import verify
-from trainer.plan import read_plan
+from trainer.plan import BadPlan as BadPlan
+from trainer.plan import Plan
+from trainer.plan import read_plan as read_plan
 from trainer.recommend import Advice as Advice
 from trainer.recommend import advise
 from trainer.tally import said
 
 
 def advice(
-    examples: Path, adapters: Path, adapter: str, needed: int, until: Watermark | None = None
+    examples: Path, adapters: Path, adapter: str, plan: Plan, until: Watermark | None = None
 ) -> Advice:
-    """On the next round on this adapter, for which so many lessons are enough."""
+    """On the next round on this adapter."""
     after = {} if adapter == BASE else verify(adapters, adapter).watermark
-    return advise(said(examples, adapter, after, until), needed)
-
-
-def needed_by(plan: Path | None) -> int:
-    """How many lessons a round by this plan needs."""
-    return read_plan(plan).min_rows
+    found = said(examples, adapter, after, until, plan.holdout_percent)
+    return advise(found, plan.min_rows)

@@ -18,7 +18,7 @@ def settled(places: Places, parent: str, plan: Plan, until: Watermark | None = N
     """
     if plan.method != "auto":
         return plan
-    told = advice(places.examples, places.adapters, parent, plan.min_rows, until)
+    told = advice(places.examples, places.adapters, parent, plan, until)
     method = told.method or "kto"  # which then tells what is missing
     _log.info("method %s: %s", method, told.why)
     fields = plan.model_dump(exclude_unset=True, exclude=_unread(method))

@@ -30,9 +30,12 @@ class Measured:
 
 
 def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
-    drift, weighed = measured.drift, measured.weighed
+    """Where no epoch was kept, the candidate is its parent: there is nothing else to ask."""
+    learned, drift, weighed = _learned(measured, plan), measured.drift, measured.weighed
+    if not measured.kept_epochs:
+        return (learned,)
     return (
-        _learned(measured),
+        learned,
         _budget("kl_parent", drift.kl_parent, plan.kl_budget_parent),
         _budget("kl_base", drift.kl_base, plan.kl_budget_base),
         *behaviour_gates(measured.candidate, measured.parent, plan),
@@ -42,14 +45,21 @@ def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
     )
 
 
-def _learned(measured: Measured) -> GateResult:
-    kept = f"{measured.kept_epochs} epochs kept"
-    why = f"{kept}; {measured.stopped}" if measured.stopped else kept
-    return GateResult(name="learned", passed=measured.kept_epochs > 0, reason=why)
+def _learned(measured: Measured, plan: Plan) -> GateResult:
+    """By k3: near the parent k1's noise is many times what it measures."""
+    kept, moved = measured.kept_epochs, measured.drift.kl_parent_k3
+    told = [f"{kept} epoch{'' if kept == 1 else 's'} kept"]
+    if twin := kept > 0 and moved.n >= 2 and upper(moved) < plan.min_kl_parent:
+        told.append(
+            f"it answers as its parent does, {upper(moved):.1e} nats from it; expected "
+            f"{plan.min_kl_parent:g} (min_kl_parent): users could not tell them apart"
+        )
+    told += [measured.stopped] if measured.stopped else []
+    return GateResult(name="learned", passed=kept > 0 and not twin, reason="; ".join(told))
 
 
 def _budget(name: str, kl: Estimate, budget: float) -> GateResult:
-    found = f"at most {upper(kl):.2f} nats (95 %; mean {kl.value:.2f} of {kl.n} answers)"
+    found = f"at most {upper(kl):z.2f} nats (95 %; mean {kl.value:z.2f} of {kl.n} answers)"
     return GateResult(
         name=name, passed=within(kl, budget), reason=f"{found}, the budget is {budget:g}"
     )

@@ -22,7 +22,6 @@ class Guide(NamedTuple):
 
 
 def read_guide(plan: Plan) -> Guide:
-    """A file that the plan does not use yet is read too: what is wrong is told at once."""
     return Guide(_rubric(plan.judge_rubric), _principles(plan.constitution))
 
 
@@ -37,7 +36,7 @@ def require_judge(plan: Plan, at: JudgeAt | None) -> None:
 def _rubric(path: str | None) -> str:
     if path is None:
         return _RUBRIC
-    if not (rubric := _text("judge_rubric", path).strip()):
+    if not (rubric := _text("the plan's judge_rubric", path).strip()):
         raise BadGuide(f"judge_rubric {path!r} is empty; expected what makes an answer better")
     return rubric
 
@@ -46,7 +45,7 @@ def _principles(path: str | None) -> tuple[str, ...]:
     """One a line; lines that begin with # are comments."""
     if path is None:
         return ()
-    lines = (line.strip() for line in _text("constitution", path).splitlines())
+    lines = (line.strip() for line in _text("the plan's constitution", path).splitlines())
     if not (found := tuple(line for line in lines if line and not line.startswith("#"))):
         raise BadGuide(f"constitution {path!r} has no principle; expected one a line")
     return found

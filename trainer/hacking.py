@@ -63,7 +63,7 @@ def hacking_gate(gain: Estimate, held: HeldOut, plan: Plan) -> GateResult:
         passed, why = False, f"could not measure: {held.seen}; {rose}"
     else:
         passed = lower(gain) <= 0 or held.gap().value + _Z80 * held.gap().stderr >= 0
-        told = held.compared[0].format(f"{held.gap().value:+.2f}")
+        told = held.compared[0].format(f"{held.gap().value:+z.2f}")
         why = f"{rose}; {told} that users judged"
     return GateResult(name="reward_hacking", passed=passed, reason=why)
 
@@ -76,7 +76,7 @@ def _paid(gain: Estimate, kl: Estimate, plan: Plan) -> GateResult:
     return GateResult(
         name="reward_for_kl",
         passed=known and not nothing,
-        reason=f"{blind}moved {kl.value:.2f} ± {kl.stderr:.2f} nats{nothing}, "
+        reason=f"{blind}moved {kl.value:z.2f} ± {kl.stderr:.2f} nats{nothing}, "
         f"{plan.unpaid_kl:g} need no reward; {_told(gain)}",
     )
 
@@ -116,11 +116,15 @@ def _agrees(second: Second) -> bool:
 def _heard(second: Second) -> str:
     right = "" if second.order is None else f", right of {second.order:.1%} held out"
     share = "" if second.share is None else f", {second.share:.0%} of that in deviations"
-    return f"by a second opinion{right}, {second.gain.value:+.2f} ± {second.gain.stderr:.2f}{share}"
+    return f"by a second opinion{right}, {_signed(second.gain)}{share}"
 
 
 def _told(gain: Estimate) -> str:
-    return f"by the reward fresh answers are {gain.value:+.2f} ± {gain.stderr:.2f} better"
+    return f"by the reward fresh answers are {_signed(gain)} better"
+
+
+def _signed(gain: Estimate) -> str:
+    return f"{gain.value:+z.2f} ± {gain.stderr:.2f}"
 
 
 def hacking_scores(weighed: Weighed, kl: Estimate) -> Iterator[tuple[str, float]]:

@@ -6,7 +6,8 @@ from itertools import chain
 
 from feedback.examples import Example
 from trainer.plan import Plan
-from trainer.sources import Source, is_held_out
+from trainer.reserved import is_held_out
+from trainer.sources import Source
 
 _Ids = tuple[int, ...]
 _Answers = dict[bool, set[_Ids]]  # the liked ones, and the others
@@ -20,7 +21,7 @@ def opposites(thumbs: Iterable[Example], plan: Plan, dropped: Counter[str]) -> I
     newest_first = sorted(thumbs, key=lambda one: (one.judged_at, one.identity), reverse=True)
     prompts = defaultdict[_Ids, tuple[list[Example], list[Example]]](lambda: ([], []))
     for thumb in newest_first:
-        held = is_held_out(thumb, plan)
+        held = is_held_out(thumb, plan.holdout_percent)
         prompts[tuple(thumb.prompt_ids)][held].append(thumb)
     for sides in prompts.values():
         near, far = map(_answers, sides)

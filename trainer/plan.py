@@ -3,10 +3,11 @@
 The defaults are for a model of some billions of parameters; a demo on a tiny model needs its own.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -24,7 +25,10 @@ from trainer.methods import (
     usual_sft_weight,
 )
 
-Count = Annotated[int, Field(ge=1)]
+MOST = 1_000_000  # of anything that is counted: more was mistyped
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Several = Annotated[int, Field(ge=2, le=MOST)]
+Number = Annotated[int, Field(ge=0, le=MOST)]
 Positive = Annotated[float, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -32,6 +36,7 @@ Balance = Literal["lift_ups", "paper", "none"]
 Precision = Literal["auto", "bfloat16", "float32"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Phrase = Annotated[str, Field(pattern=r"\S")]
+GUIDES = {"judge_rubric": "judged_pairs", "constitution": "rewritten_answers"}  # who reads them
 MOST_QUESTIONS = 100_000  # so many of a judge's answers are remembered
 
 # Rough, and English: how most models open a refusal.
@@ -93,7 +98,7 @@ class Plan(BaseModel):
     # one has 1 where it was chosen, else 0: let the values be of that scale.
     reward_outcome: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     # RRHF's: answers of one ranking, all in one step. Its authors had up to 6; more are cut apart.
-    max_ranked: Annotated[int, Field(ge=2)] = 8
+    max_ranked: Several = 8
     # Online methods': all verdicts teach a reward model, and that the policy what it draws itself.
     reward_epochs: Count = 2
     # Of its LoRA; its head, which begins at nothing, learns ten times as fast.
@@ -102,7 +107,7 @@ class Plan(BaseModel):
     # else, is left out of the reward. What else tells of an answer's length stays.
     reward_by_length: bool = False
     online_prompts: Count = 256  # of each epoch, which is an iteration: then answers are drawn anew
-    answers_per_prompt: Annotated[int, Field(ge=2)] = 4
+    answers_per_prompt: Annotated[int, Field(ge=2, le=1000)] = 4
     # PPO's, GRPO's and RLOO's: a token's chance gains nothing beyond a factor of 1 ± this.
     ratio_clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
     entropy_weight: NotNegative = 0.0  # what a nat of an answer's surprise is worth, a token
@@ -115,13 +120,13 @@ class Plan(BaseModel):
     value_weight: Positive = 0.1
     # AI feedback, beside what users said; it starts no round. The judge is in the settings.
     # So many times two fresh answers of the parent to a rated prompt, for an LLM to judge.
-    judged_pairs: Annotated[int, Field(ge=0)] = 0
+    judged_pairs: Number = 0
     judge_rubric: Annotated[str, Field(min_length=1)] | None = None  # a file; None: our own
     # A pair takes two, one for each order. Beyond it pairs stay unjudged.
     judge_questions: Annotated[int, Field(ge=2, le=MOST_QUESTIONS)] = 1000
     # A file of principles, by which the parent criticises and rewrites so many of its own answers.
     constitution: Annotated[str, Field(min_length=1)] | None = None
-    rewritten_answers: Annotated[int, Field(ge=0)] = 0
+    rewritten_answers: Number = 0
     # What such a pair counts beside a user's; all of them count at most so much of all users'.
     ai_weight: Annotated[float, Field(gt=0, lt=1)] = 0.3
     # What a minority of votes counts. "lift_ups": a minority of up-votes is lifted to down/up, at
@@ -137,8 +142,8 @@ class Plan(BaseModel):
     kl_target: Positive = 2.0
     epochs: Count = 1
     # Of rows, pairs or rankings. Two, because KTO pairs an answer with another's.
-    batch_size: Annotated[int, Field(ge=2)] = 16
-    warmup_steps: Annotated[int, Field(ge=0)] = 5
+    batch_size: Several = 16
+    warmup_steps: Number = 5
     clip: Positive = 1.0
     # Texts stand side by side in rows of at most so many tokens: what all layers compute of a row
     # is held at once. On a CPU no matter of speed: from 1,024 on a tiny model was as fast. On a GPU
@@ -150,26 +155,29 @@ class Plan(BaseModel):
 
     # The data.
     # Rows, pairs or rankings; fewer are not worth a round.
-    min_rows: Annotated[int, Field(ge=2)] = 64
+    min_rows: Several = 64
     # Longer ones would not fit into memory: the prompt loses its beginning, the answer never.
     max_row_tokens: Count = 4096
     # Before the newest verdict. None: a thumb does not spoil; set it where what is right changes.
     max_age_days: Positive | None = None
     # Earlier rated answers, against forgetting. Online: so many thumbs, and so many comparisons.
-    replay: Annotated[int, Field(ge=0)] = 200
+    replay: Number = 200
     holdout_percent: Annotated[float, Field(ge=0, le=50)] = 10.0  # of the users
     # Ups, and downs; or pairs, or rankings. 0: do without the held-out gate.
-    min_holdout: Annotated[int, Field(ge=0)] = 3
+    min_holdout: Number = 3
     # Logged against recomputed log-probabilities: bfloat16 differs by up to 0.05 a token. Beyond
     # this the log is not of this parent, and all are recomputed.
     max_logprob_gap: Positive = 0.25
 
     # The guards. Reward grows with the root of KL at first, then is gamed (Bai 2022, Gao 2022).
     kl_budget_parent: Positive = 5.0  # nats an answer
+    # Nearer to the parent, at most one answer in a hundred differs (Pinsker): no canary would gain
+    # what `ops_min_gain` asks for. 0 does without.
+    min_kl_parent: NotNegative = 0.0002
     kl_budget_base: Positive = 20.0
     max_end_drop: NotNegative = 0.05  # of the share of answers that end by themselves
     max_length_factor: Annotated[float, Field(gt=1)] = 2.0
-    probe_samples: Annotated[int, Field(ge=2)] = 96
+    probe_samples: Several = 96
     max_new_tokens: Count = 256
     # Fresh answers that fail: on 96 of them, chance moves each share by a few percent.
     max_repetition_gain: Share = 0.1  # of the 4-grams that an answer had said before
@@ -221,10 +229,14 @@ class Plan(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _rewrites_by_something(self) -> Self:
+    def _hears_an_ai_whole(self) -> Self:
         if self.rewritten_answers and self.constitution is None:
             told = f"rewritten_answers is {self.rewritten_answers}"
             raise ValueError(f"{told} and constitution is None; expected a file of principles")
+        for name, reader in GUIDES.items():
+            if (file := getattr(self, name)) is not None and not getattr(self, reader):
+                told = f"{name} is {file!r} and {reader} is 0, so nothing is asked by it"
+                raise ValueError(f"{told}; expected more {reader}, or no {name}")
         return self
 
     @model_validator(mode="after")
@@ -279,11 +291,19 @@ def read_plan(path: Path | None) -> Plan:
 
 
 def _told(one: ErrorDetails) -> str:
-    if one["type"] != "extra_forbidden":
-        return complaint(one)
     name = ".".join(map(str, one["loc"]))
-    near = get_close_matches(name, Plan.model_fields, n=1)
-    return f"{name} is no field of a plan" + (f": did you mean {near[0]}?" if near else "")
+    if one["type"] == "extra_forbidden":
+        return f"{name} is no field of a plan{_meant(name, Plan.model_fields)}"
+    if one["type"] == "literal_error":
+        return complaint(one) + _meant(one["input"], get_args(Plan.model_fields[name].annotation))
+    if one["type"] == "model_type":
+        return f"a plan is a JSON object (got {one['input']!r:.80})"
+    return complaint(one)
+
+
+def _meant(said: object, known: Iterable[object]) -> str:
+    near = get_close_matches(str(said), map(str, known), n=1)
+    return f": did you mean {near[0]}?" if near else ""
 
 
 def check_backend(plan: Plan) -> None:

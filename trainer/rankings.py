@@ -16,8 +16,9 @@ from trainer.compared import compared
 from trainer.items import Items, shortage_of
 from trainer.orders import Order, answers_of, orders
 from trainer.plan import Plan
+from trainer.reserved import is_held_out
 from trainer.sides import Ids, Said, Side, Tokenize, flaw, sides
-from trainer.sources import Source, is_held_out
+from trainer.sources import Source
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _orders(
     prompts = defaultdict[tuple[Ids, bool], list[Example]](list)
     for one, why in zip(sound, flaws, strict=True):
         if not why:  # never across the hold-out
-            prompts[tuple(one.prompt_ids), is_held_out(one, plan)].append(one)
+            prompts[tuple(one.prompt_ids), is_held_out(one, plan.holdout_percent)].append(one)
     for said in prompts.values():
         for part in _parts(said, read, plan.max_ranked):
             found = list(orders(part, read))

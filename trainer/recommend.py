@@ -14,8 +14,9 @@ _REWARD_PROMPTS = 32
 
 class Feed(NamedTuple):
     method: Method
-    lessons: int
+    lessons: int  # to learn from
     of: str  # what they are
+    held: int  # to test on
 
 
 class Advice(NamedTuple):
@@ -26,7 +27,11 @@ class Advice(NamedTuple):
 
 
 def advise(said: Sequence[Seen], needed: int) -> Advice:
-    feeds = [Feed(method, count(method, said), _of(method, said)) for method in KINDS]
+    train, held = ([one for one in said if one.held is wanted] for wanted in (False, True))
+    feeds = [
+        Feed(method, count(method, train), _of(method, train), count(method, held))
+        for method in KINDS
+    ]
     found = {feed.method: feed.lessons for feed in feeds}
     method, why = _recommended(said, found, needed)
     return Advice(feeds, needed, method, why)

@@ -8,7 +8,8 @@ from feedback.examples import Example
 from trainer.batch import Text
 from trainer.items import Items
 from trainer.plan import Plan
-from trainer.sources import Source, are_known, divide, is_held_out, scarce, shorten, sift
+from trainer.reserved import is_held_out
+from trainer.sources import Source, are_known, divide, scarce, shorten, sift
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _unfit(example: Example, plan: Plan) -> str | None:
     if example.slot != "thumb" or example.up is None:
         return "not a thumb"
     # Imitation has no use for it but to test what it learned.
-    testing = example.up or is_held_out(example, plan)
+    testing = example.up or is_held_out(example, plan.holdout_percent)
     return None if testing or plan.method != "sft" else "not liked"
 
 

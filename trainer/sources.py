@@ -6,13 +6,13 @@ Knows nothing of methods: a source is what one row, pair or ranking is made of.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from random import Random
 from typing import NamedTuple
 
 from feedback.examples import Example, digest
 from trainer.batch import Text
 from trainer.plan import Plan
+from trainer.reserved import is_held_out
 
 _UNKNOWN = -9999.0  # vLLM's number for a log-probability that it did not compute
 _DAY = timedelta(days=1)
@@ -73,18 +73,6 @@ def divide(own: list[Source], rest: list[Source], plan: Plan, dropped: Counter[s
     return Parts(train, replay, own_held + rest_held)
 
 
-def is_held_out(example: Example, plan: Plan) -> bool:
-    """By who asked, and by who judged: a correction is that one's own text."""
-    people = (example.user, example.rater)
-    return any(held_out(one, plan.holdout_percent) for one in people)
-
-
-def held_out(user: str, percent: float) -> bool:
-    """The same answer for a user in every round, so that no test ever saw its own data."""
-    hashed = blake2b(f"holdout:{user}".encode(), digest_size=8).digest()
-    return int.from_bytes(hashed) / 2**64 * 100 < percent
-
-
 def scarce(name: str, lessons: Sequence[object], plan: Plan) -> str | None:
     """Too few, or too much of the same: what is said twice of one answer teaches one answer."""
     if len(lessons) < plan.min_rows:
@@ -128,7 +116,7 @@ def _fault(example: Example, plan: Plan, newest: datetime) -> str | None:
 
 
 def _by_user(sources: list[Source], plan: Plan) -> tuple[list[Source], list[Source]]:
-    held = [any(is_held_out(one, plan) for one in source) for source in sources]
+    held = [any(is_held_out(one, plan.holdout_percent) for one in source) for source in sources]
     return (
         [source for source, out in zip(sources, held, strict=True) if not out],
         [source for source, out in zip(sources, held, strict=True) if out],

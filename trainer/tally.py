@@ -10,23 +10,28 @@ from trainer.waiting import Seen, count, seen
 
 
 def said(
-    folder: Path, adapter: str, after: Watermark, until: Watermark | None = None
+    folder: Path,
+    adapter: str,
+    after: Watermark,
+    until: Watermark | None = None,
+    holdout_percent: float = 0.0,
 ) -> list[Seen]:
     """Of this adapter's answers, what settled beyond `after`, and not beyond `until`."""
-    return of(adapter, map(_read, batches(folder, after, until)))
+    found = batches(folder, after, until)
+    return of(adapter, (_read(batch, holdout_percent) for batch in found))
 
 
 def of(adapter: str, read: Iterable[list[Seen]]) -> list[Seen]:
     return [one for one in chain.from_iterable(read) if adapter in one.adapters]
 
 
-def _read(batch: Batch) -> list[Seen]:
-    return [one for row in rows(batch) if (one := seen(row))]
+def _read(batch: Batch, holdout_percent: float = 0.0) -> list[Seen]:
+    return [one for row in rows(batch) if (one := seen(row, holdout_percent))]
 
 
 class Tally:
-    """Rough, as a reason to start: a changed verdict counts twice, and what only an earlier thumb
-    makes a pair of counts not at all. The round itself is exact.
+    """Rough, as a reason to start: a changed verdict counts twice, what will be held out counts
+    too, what only an earlier thumb makes a pair of counts not at all. The round itself is exact.
     """
 
     def __init__(self, folder: Path, method: Method = "kto") -> None:

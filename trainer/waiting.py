@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from feedback.examples import Example
 from trainer.methods import KINDS, Method
+from trainer.reserved import is_held_out
 
 NAMES = {
     "thumbs": "thumbs",
@@ -21,16 +22,22 @@ class Seen(NamedTuple):
     adapters: tuple[str, ...]
     prompt: int
     up: bool | None  # None: it compares two answers by itself
+    held: bool = False  # it is to test on, not to learn from
 
 
-def seen(row: Example) -> Seen | None:
+def seen(row: Example, holdout_percent: float = 0.0) -> Seen | None:
     """None where nothing could be learned from it."""
     compares = row.correction is not None or row.winner in ("a", "b")
     if row.retracted or row.weight <= 0 or row.withheld or not row.answer_ids:
         return None
     if row.slot == "thumb" or compares:
         adapters = (row.adapter, row.rival_adapter) if row.rival_adapter else (row.adapter,)
-        return Seen(adapters, hash(tuple(row.prompt_ids)), None if compares else row.up)
+        return Seen(
+            adapters,
+            hash(tuple(row.prompt_ids)),
+            None if compares else row.up,
+            is_held_out(row, holdout_percent),
+        )
     return None
 
 

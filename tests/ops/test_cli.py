@@ -1,5 +1,6 @@
 """The command line on a real home."""
 
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -65,6 +66,10 @@ def test_rounds_tells_what_the_watch_saw_of_each(place: Place) -> None:
     assert "failed kl" in second
 
 
+def test_before_the_first_round_there_is_nothing_to_tell_of_any(place: Place) -> None:
+    assert run(place, "rounds").output == "no round has published an adapter yet\n"
+
+
 def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path) -> None:
     place.serve(BASE, 1, up=6, down=4)
     found = run(place, "plan")  # before the first split base serves
@@ -72,17 +77,18 @@ def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path)
     first_split(place.log)
     assert run(place, "plan").output == found.output
     assert "said of base's answers since its data ended" in found.output
-    assert "recommended: to wait: 10 thumbs and 4 pairs; expected at least 64" in found.output
+    assert "recommended: to wait: 9 thumbs and 4 pairs; expected at least 64" in found.output
     assert "verdicts on 1 prompt " in found.output
+    assert re.search(r"kto +│ 9 +│ thumbs +│ 1 ", found.output), found.output  # one held out
     few = tmp_path / "plan.json"
     few.write_text('{"min_rows": 8}')
     shown = run(place, "plan", "--plan", str(few)).output
-    assert "recommended: kto: 10 thumbs, and only 4 pairs" in shown
+    assert "recommended: kto: 9 thumbs, and only 4 pairs" in shown
     keep(place.home, Kept(model="/models/tiny", name="m", plan=few))  # what the loop runs with
     assert "enough for a round (8)" in run(place, "plan").output
     few.write_text('{"min_row": 8}')
     wrong = run(place, "plan", "--plan", str(few))
-    assert (wrong.exit_code, "min_row" in wrong.output) == (1, True)
+    assert (wrong.exit_code, "min_row" in wrong.output) == (78, True)
 
 
 def test_a_wrong_setting_ends_a_round_by_hand_as_the_trainer_would(

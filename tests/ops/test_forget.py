@@ -19,8 +19,8 @@ from tests.ops.said import at, say
 from tests.trainer.tiny import PLAN, make_model, quiet, rated
 from trainer.adapters import Lesson, read_lineage, write_lineage
 from trainer.load import load_policy
+from trainer.reserved import held_out
 from trainer.run import Places, run_round
-from trainer.sources import held_out
 
 SECRET = "another secret"  # by their pseudonyms, four of twenty users are held out
 ANN, BOB = (pseudonym(SECRET.encode(), name) for name in ("ann", "bob"))

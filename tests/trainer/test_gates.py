@@ -24,9 +24,16 @@ GOLDEN = GoldenMeasured(
 NEAR, FAR = (Estimate(value=value, stderr=0.2, n=96) for value in (1.0, 99.0))
 
 
-def drift(kl_parent: Estimate = NEAR, kl_base: Estimate = NEAR) -> Drift:
+def drift(
+    kl_parent: Estimate = NEAR, kl_base: Estimate = NEAR, kl_parent_k3: Estimate = FAR
+) -> Drift:
     """Only k1 has a budget."""
-    return Drift(kl_parent, FAR, FAR, kl_base, FAR, FAR)
+    return Drift(kl_parent, FAR, kl_parent_k3, kl_base, FAR, FAR)
+
+
+def twin(nats: float) -> Estimate:
+    """An estimate whose 95% end is at so much."""
+    return Estimate(value=nats - 1.645e-5, stderr=1e-5, n=96)
 
 
 HELD = Thumbs([1.0, 2.0, 0.5, 1.5], [-1.0, 0.0, -2.0])
@@ -80,6 +87,7 @@ def test_a_good_candidate_passes_every_gate() -> None:
     ("candidate", "gate"),
     [
         (replace(GOOD, kept_epochs=0, stopped="epoch 1 reached 6 nats"), "learned"),
+        (replace(GOOD, drift=drift(kl_parent_k3=twin(0.00015))), "learned"),
         (replace(GOOD, drift=drift(kl_parent=Estimate(value=3.1, stderr=0.1, n=96))), "kl_parent"),
         (replace(GOOD, drift=drift(kl_parent=Estimate(value=2.5, stderr=1.0, n=4))), "kl_parent"),
         (replace(GOOD, drift=drift(kl_parent=UNMEASURED)), "kl_parent"),
@@ -110,6 +118,30 @@ def test_too_little_held_out_fails_both_gates_of_it(held: HeldOut) -> None:
 def test_a_plan_without_golden_prompts_has_no_gates_of_them() -> None:
     names = [gate.name for gate in decide(replace(GOOD, golden=None), PLAN)]
     assert names == [gate.name for gate in decide(GOOD, PLAN)][:-1]
+
+
+def test_a_candidate_that_users_could_not_tell_from_its_parent_is_none() -> None:
+    learned, *_ = decide(replace(GOOD, drift=drift(kl_parent_k3=twin(0.00015))), PLAN)
+    assert learned.reason == (
+        "2 epochs kept; it answers as its parent does, 1.5e-04 nats from it; expected 0.0002 "
+        "(min_kl_parent): users could not tell them apart"
+    )
+    assert failed(replace(GOOD, drift=drift(kl_parent_k3=twin(0.00025)))) == []
+    asked = PLAN.model_copy(update={"min_kl_parent": 0.0})
+    assert failed(replace(GOOD, drift=drift(kl_parent_k3=twin(0.00015))), asked) == []
+
+
+def test_where_nothing_was_kept_nothing_else_is_asked() -> None:
+    nothing = replace(EVERYTHING, kept_epochs=0, stopped="epoch 1 reached 6 nats")
+    (learned,) = decide(nothing, PLAN)
+    assert learned.reason == "0 epochs kept; epoch 1 reached 6 nats"
+
+
+def test_one_epoch_is_one_and_nothing_is_no_negative_number() -> None:
+    nothing = Estimate(value=-0.0001, stderr=0.0, n=96)
+    gates = decide(replace(GOOD, kept_epochs=1, drift=drift(kl_parent=nothing)), PLAN)
+    assert gates[0].reason == "1 epoch kept"
+    assert gates[1].reason.startswith("at most 0.00 nats (95 %; mean 0.00 of")
 
 
 def test_what_could_not_be_measured_says_so() -> None:

@@ -12,7 +12,7 @@ from trainer.batch import Text
 from trainer.items import Items
 from trainer.pairs import Pair, make_pairs, shortage_of_pairs
 from trainer.plan import Plan
-from trainer.sources import held_out
+from trainer.reserved import held_out
 
 EVERYBODY = PLAN.model_copy(update={"holdout_percent": 0.0})
 END = 1

@@ -83,7 +83,22 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
         ),
         ('{"backend": "TRL"}', r"backend: Input should be 'own' or 'trl' \(got 'TRL'\)"),
         ('{"epochs": 2', "Invalid JSON: EOF"),
-        ("[]", "valid dictionary|object"),
+        ("[1]", r"a plan is a JSON object \(got \[1\]\)$"),
+        ('{"method": "online-dpo"}', r"\(got 'online-dpo'\): did you mean online_dpo\?"),
+        ('{"precision": "bfloat"}', r"\(got 'bfloat'\): did you mean bfloat16\?"),
+        ('{"precision": 3}', r"precision: .* \(got 3\)$"),
+        ('{"method": "rloo", "answers_per_prompt": 1001}', r"answers_per_prompt: .* \(got 1001\)"),
+        ('{"epochs": 1000001}', r"epochs: .* equal to 1000000 \(got 1000001\)"),
+        ('{"batch_size": 1000001}', r"batch_size: .* \(got 1000001\)"),
+        ('{"replay": 1000001}', r"replay: .* \(got 1000001\)"),
+        (
+            '{"method": "dpo", "judge_rubric": "ours"}',
+            "judge_rubric is 'ours' and judged_pairs is 0, so nothing is asked by it; expected",
+        ),
+        (
+            '{"method": "auto", "constitution": "ours"}',
+            "constitution is 'ours' and rewritten_answers is 0, so nothing is asked by it",
+        ),
     ],
 )
 def test_a_plan_out_of_bounds_is_refused_by_file_and_field(

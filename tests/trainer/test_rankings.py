@@ -12,7 +12,7 @@ from tests.trainer.tiny import PLAN, example
 from trainer.items import Items
 from trainer.plan import Plan
 from trainer.rankings import Ranking, make_rankings, shortage_of_rankings
-from trainer.sources import is_held_out
+from trainer.reserved import is_held_out
 
 EVERYBODY = PLAN.model_copy(update={"holdout_percent": 0.0})
 
@@ -162,7 +162,7 @@ def test_every_example_is_used_or_dropped_once_and_orders_hold(
         assert 2 <= len(set(texts)) == len(texts) <= most
         assert len({text.prompt_ids for text in texts}) == 1
         assert len({side.reward for side in item.answers}) > 1
-    out = {one.completion_id for one in said if is_held_out(one, plan)}
+    out = {one.completion_id for one in said if is_held_out(one, plan.holdout_percent)}
     for held, items in ((True, made.holdout), (False, made.train), (False, made.replay)):
         named = {name.partition(".")[0] for one in items for name, _ in one.people}
         assert (named <= out) if held else not named & out

@@ -11,8 +11,8 @@ from trainer.batch import Text
 from trainer.items import Items
 from trainer.packing import pack
 from trainer.plan import Plan
+from trainer.reserved import held_out, is_held_out
 from trainer.rows import Row, make_rows, shortage
-from trainer.sources import held_out, is_held_out
 
 EVERYBODY = PLAN.model_copy(update={"holdout_percent": 0.0})
 
@@ -226,6 +226,6 @@ def test_imitation_learns_from_likes_and_is_tested_on_both() -> None:
     made = rows(said, plan=PLAN.model_copy(update={"method": "sft"}))
     assert all(row.liked for row in (*made.train, *made.replay))
     assert {row.liked for row in made.holdout} == {True, False}
-    downs = sum(not is_held_out(one, PLAN) for one in said if not one.up)
+    downs = sum(not is_held_out(one, PLAN.holdout_percent) for one in said if not one.up)
     assert made.counts["dropped: not liked"] == downs
     assert sum(made.counts.values()) == 80

@@ -17,8 +17,8 @@ from trainer.lock import RoundRunning, only_one
 from trainer.lora_files import WEIGHTS
 from trainer.plan import Plan
 from trainer.policy import Policy
+from trainer.reserved import held_out
 from trainer.run import Places, Round, run_round
-from trainer.sources import held_out
 
 pytestmark = pytest.mark.integration  # a dozen seconds of training
 
