@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,43 +30,47 @@ def plan_of(method: str, **changes: object) -> Plan:
     return Plan.model_validate(fields | changes)
 
 
-def judged(policy: Policy, numbers: range) -> Iterator[Example]:
-    """Of two answers to one prompt: both get a thumb, or one is the winner, or is corrected."""
+def judged(policy: Policy, numbers: range, adapter: str = BASE) -> Iterator[Example]:
+    """Of two answers to one prompt: both get a thumb, or one is the winner, or is corrected.
+
+    `adapter` is what the policy is.
+    """
     prompts = [(5, 6, 7, 10 + number % 40) for number in numbers]
     ones, twos = (policy.sample(prompts, seed).texts for seed in (numbers.start, numbers.stop))
     for number, one, two in zip(numbers, ones, twos, strict=True):
-        yield from _said(policy, number, one, two)
+        given, other = (_given(policy, text, adapter) for text in (one, two))
+        yield from _said(number, given, other)
 
 
-def _said(policy: Policy, number: int, one: Text, two: Text) -> Iterator[Example]:
-    given = _given(policy, one)
+def _said(number: int, given: dict[str, Any], other: dict[str, Any]) -> Iterator[Example]:
+    one, two = (_even(said["answer_ids"]) for said in (given, other))
     if number % 3 == 0:
-        yield example(number, **given, up=_even(one) > 0.5)
-        other = number + 1000
+        yield example(number, **given, up=one > 0.5)
         same = {"user": f"user{number % 20}", "rater": f"user{number % 20}"}
-        yield example(other, **_given(policy, two), up=_even(two) > 0.5, **same)
-    elif number % 3 == 1 or _even(one) > 0.5:
-        rival = {f"rival_{name}": value for name, value in _given(policy, two).items()}
+        yield example(number + 1000, **other, up=two > 0.5, **same)
+    elif number % 3 == 1 or one > 0.5:
+        rival = {f"rival_{name}": value for name, value in other.items()}
         del rival["rival_prompt_ids"]
-        winner = "a" if _even(one) > _even(two) else "b"
-        said = {"rival_id": f"c{number}.1", "rival_adapter": BASE, "rival_answer": "egg"}
+        winner = "a" if one > two else "b"
+        said = {"rival_id": f"c{number}.1", "rival_answer": "egg"}
         yield example(number, **given, slot="comparison", up=None, winner=winner, **rival, **said)
     else:
         yield example(number, **given, slot="correction", up=None, correction="egg in hot water")
 
 
-def _given(policy: Policy, text: Text) -> dict[str, object]:
+def _given(policy: Policy, text: Text, adapter: str) -> dict[str, Any]:
     with torch.no_grad():
         tokens = policy.token_logprobs([text])[0, -len(text.answer_ids) :]
     return {
+        "adapter": adapter,
         "prompt_ids": list(text.prompt_ids),
         "answer_ids": list(text.answer_ids),
         "logprobs": tokens.tolist(),
     }
 
 
-def _even(text: Text) -> float:
-    return sum(token % 2 == 0 for token in text.answer_ids) / len(text.answer_ids)
+def _even(ids: list[int]) -> float:
+    return sum(token % 2 == 0 for token in ids) / len(ids)
 
 
 def judged_by_users(base: Path, folder: Path, count: int = 96) -> None:

@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from feedback.events import BASE
+from tests.trainer.compared import judged as said_of
 from tests.trainer.compared import judged_by_users, plan_of
-from tests.trainer.tiny import quiet
+from tests.trainer.tiny import PLAN, quiet, settle
 from trainer.adapters import read_lineage
 from trainer.asking import itself
 from trainer.batch import Text
 from trainer.drawn import Drawn, Teacher
 from trainer.endings import RoundFailed
 from trainer.fit import fit
+from trainer.load import load_policy
 from trainer.online import OnlineLessons, Rivals, rivals
 from trainer.plan import Plan
 from trainer.policy import Policy
@@ -164,3 +166,23 @@ def test_a_round_learns_a_reward_of_all_verdicts_and_of_that_the_policy(judged: 
     lineage = read_lineage(judged.adapters, "tiny-v1")
     assert any(one.completion_id.endswith(".1") for one in lineage)  # rivals too
     assert all(one.completion_id for one in lineage)  # nothing that was drawn
+
+
+@pytest.mark.integration
+def test_the_next_round_learns_its_reward_of_what_the_adapter_said(judged: Places) -> None:
+    run_round(judged, BASE, ONLINE, tell=quiet)
+    parent = load_policy(judged.base, judged.adapters / "tiny-v1", PLAN)
+    settle(judged.examples, [*said_of(parent, range(120, 240), "tiny-v1")], start=120, end=240)
+    made = run_round(judged, "tiny-v1", ONLINE, tell=quiet).manifest
+    assert made is not None
+    assert made.parent == "tiny-v1"
+    assert len(made.curves["reward"]) == len(made.curves["reward_auroc"]) == 3
+    assert made.curves["reward_auroc"][0] > 0.5
+    assert made.scores["logprob_gap"] < 1e-5
+    assert made.kl["parent"] != made.kl["base"]
+    uses = [
+        (one.use, int(one.completion_id.strip("c").split(".")[0]) % 1000)
+        for one in read_lineage(judged.adapters, "tiny-v2")
+    ]
+    assert {use for use, _ in uses} == {"train", "replay", "holdout"}
+    assert all((number >= 120) is (use == "train") for use, number in uses if use != "holdout")
