@@ -1,6 +1,7 @@
 """The one optimisation loop. Stops at either KL budget, or where a number is none.
 
-The epoch in which it stops does not count: the policy goes back to what it was before.
+The epoch in which it stops does not count: the policy goes back to what it was before. But of a
+first epoch that went over a budget a part is kept, so that what users said is not lost.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,18 +13,22 @@ from trainer.kl import Drift, upper, within
 from trainer.learner import Learner, State
 from trainer.lessons import Lessons
 from trainer.plan import Plan
-from trainer.policy import Policy
+from trainer.policy import Policy, Weights
 from trainer.watched import Note, note_all, unheard
 from trainer.watched import Tell as Tell
 
 Keep = Callable[[State], None]  # after each epoch that counts
 Curves = dict[str, list[float]]
+# Of the way that a first epoch went. Drift grows with the square of it: the last is 256 times less.
+_PARTS = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
 
 
 class Fitted(NamedTuple):
-    """`kept_epochs` may be 0: the policy is then its parent again, and `stopped` says why."""
+    """`kept_epochs` may be a part of one, or 0: the policy is then its parent again. `stopped` says
+    why.
+    """
 
-    kept_epochs: int
+    kept_epochs: float
     stopped: str | None
     curves: dict[str, tuple[float, ...]]
 
@@ -46,12 +51,13 @@ def fit(
     for epoch in range(start.epochs if start else 0, plan.epochs):
         before = policy.weights()
         try:
-            stopped = _epoch(learner, plan, note, tell, epoch)
+            over = _epoch(learner, plan, note, tell, epoch)
         except (NotFinite, NothingToLearn) as error:
-            stopped = unsound(epoch, error)
-        if stopped:
             policy.restore(before)
-            return Fitted(epoch, stopped, frozen(curves))
+            return Fitted(epoch, unsound(epoch, error), frozen(curves))
+        if over:
+            kept = gone_back(policy, learner, before, plan, epoch)
+            return Fitted(kept, over, frozen(curves))
         keep(learner.state(epoch + 1, curves))
     return Fitted(plan.epochs, None, frozen(curves))
 
@@ -77,7 +83,18 @@ def _learn(learner: Learner, note: Note, tell: Tell, title: str) -> None:
         tell(title, at + 1, learner.steps)
 
 
-def unsound(epoch: int, error: RoundFailed) -> str:
+def gone_back(policy: Policy, learner: Learner, before: Weights, plan: Plan, epoch: float) -> float:
+    """How many epochs are left, once the policy is within its budgets again."""
+    after = policy.weights()
+    for part in _PARTS if epoch == 0 else ():
+        policy.restore({name: old.lerp(after[name], part) for name, old in before.items()})
+        if not _over(learner.drift(), plan):
+            return part
+    policy.restore(before)
+    return epoch
+
+
+def unsound(epoch: float, error: RoundFailed) -> str:
     """Why it stops there. Before the first epoch there is nothing worth going back to."""
     if epoch == 0:
         raise RoundFailed(f"epoch 1: {error}; no epoch was sound") from error

@@ -17,7 +17,7 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from trainer.endings import NotFinite
-from trainer.fit import Curves, Fitted, Tell, frozen, over_budget, remember, unsound
+from trainer.fit import Curves, Fitted, Tell, frozen, gone_back, over_budget, remember, unsound
 from trainer.learner import Learner
 from trainer.lessons import Lessons
 from trainer.plan import Plan, check_backend
@@ -40,7 +40,7 @@ def fit_trl(
         try:
             _trainer(policy, task_of(lessons, plan), plan, epochs, folder).train()
         except NotFinite as error:
-            epochs.stop(unsound(epochs.kept, error))
+            epochs.broke(error)
     return Fitted(epochs.kept, epochs.stopped, frozen(epochs.curves))
 
 
@@ -50,7 +50,8 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
     def __init__(
         self, policy: Policy, learner: Learner, plan: Plan, tell: Tell, note: Note
     ) -> None:
-        self.learner, self.kept, self.curves = learner, 0, Curves()
+        self.learner, self.curves = learner, Curves()
+        self.kept: float = 0
         self.note = note_all(partial(remember, self.curves), note)
         self.stopped: str | None = None
         self._policy, self._plan, self._tell = policy, plan, tell
@@ -66,14 +67,15 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if over := over_budget(self.learner, self._plan, self.note):
-            self.stop(f"epoch {self.kept + 1} {over}")
+            self.stopped = f"epoch {self.kept + 1} {over}"
+            self.kept = gone_back(self._policy, self.learner, self._before, self._plan, self.kept)
             control.should_training_stop = True
         else:
             self.kept += 1
 
-    def stop(self, why: str) -> None:
-        self.stopped = why
+    def broke(self, error: NotFinite) -> None:
         self._policy.restore(self._before)
+        self.stopped = unsound(self.kept, error)
 
     def _told(self) -> None:
         title = f"epoch {self.kept + 1} of {self._plan.epochs}"

@@ -19,7 +19,7 @@ from trainer.plan import Plan
 
 @dataclass(frozen=True)
 class Measured:
-    kept_epochs: int
+    kept_epochs: float
     stopped: str | None
     drift: Drift
     candidate: Behaviour
@@ -48,7 +48,7 @@ def decide(measured: Measured, plan: Plan) -> tuple[GateResult, ...]:
 def _learned(measured: Measured, plan: Plan) -> GateResult:
     """By k3: near the parent k1's noise is many times what it measures."""
     kept, moved = measured.kept_epochs, measured.drift.kl_parent_k3
-    told = [f"{kept} epoch{'' if kept == 1 else 's'} kept"]
+    told = [f"{kept:g} epoch{'' if kept == 1 else 's'} kept"]
     if twin := kept > 0 and moved.n >= 2 and upper(moved) < plan.min_kl_parent:
         told.append(
             f"it answers as its parent does, {upper(moved):.1e} nats from it; expected "

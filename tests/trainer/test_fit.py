@@ -42,7 +42,9 @@ def test_before_the_first_step_the_policy_is_its_parent(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize("whose", ["parent", "base"])
-def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, whose: str) -> None:
+def test_where_no_part_is_within_its_budgets_it_is_its_parent_again(
+    policy: Policy, whose: str
+) -> None:
     tight = PLAN.model_copy(update={f"kl_budget_{whose}": 1e-6})
     before = policy.weights()
     fitted = fit(policy, taught(policy), tight, tell=quiet)
@@ -51,6 +53,42 @@ def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, who
     assert f"nats from the {whose}; the budget is 1e-06" in fitted.stopped
     after = policy.weights()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_of_a_first_epoch_that_went_too_far_a_part_is_kept(policy: Policy) -> None:
+    before, lessons = policy.weights(), taught(policy)
+    once = PLAN.model_copy(update={"epochs": 1})
+    (far,) = fit(policy, lessons, once, tell=quiet).curves["kl_parent"]
+    whole = policy.weights()
+    policy.restore(before)
+    tight = once.model_copy(update={"kl_budget_parent": far / 2})
+    fitted = fit(policy, lessons, tight, tell=quiet)
+    assert fitted.kept_epochs in (1 / 2, 1 / 4, 1 / 8)
+    assert fitted.stopped is not None
+    assert fitted.stopped.startswith("epoch 1 reached ")
+    assert fitted.curves["kl_parent"] == (far,)  # a number for each epoch
+    for name, old in before.items():
+        there = old + fitted.kept_epochs * (whole[name] - old)
+        assert torch.allclose(policy.weights()[name], there, atol=1e-6)
+    gains = policy.logprobs(lessons.texts) - lessons.parent
+    assert gains[lessons.liked].mean() > gains[~lessons.liked].mean()
+
+
+def test_a_later_epoch_that_went_too_far_does_not_count(policy: Policy) -> None:
+    first: list[dict[str, torch.Tensor]] = []
+
+    def far(step: str, done: int, of: int) -> None:
+        if (step, done) == ("epoch 2 of 2", 0):
+            first.append(policy.weights())
+        if (step, done) == ("epoch 2 of 2", of):
+            policy.restore({name: 5 * now for name, now in policy.weights().items()})
+
+    near = PLAN.model_copy(update={"kl_budget_parent": 2.0})
+    fitted = fit(policy, taught(policy), near, tell=far)
+    assert fitted.kept_epochs == 1
+    assert fitted.stopped is not None
+    assert fitted.stopped.startswith("epoch 2 reached ")
+    assert all(torch.equal(first[0][name], now) for name, now in policy.weights().items())
 
 
 def test_the_drift_after_each_epoch_is_kept_by_every_estimate(policy: Policy) -> None:

@@ -100,7 +100,9 @@ def test_what_it_had_of_the_policy_it_gives_back(policy: Policy) -> None:
 
 @whole
 @pytest.mark.parametrize("whose", ["parent", "base"])
-def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, whose: str) -> None:
+def test_where_no_part_is_within_its_budgets_it_is_its_parent_again(
+    policy: Policy, whose: str
+) -> None:
     tight = KTO.model_copy(update={f"kl_budget_{whose}": 1e-6})
     before = policy.weights()
     fitted = fit_trl(policy, thumbs(policy), tight, tell=quiet)
@@ -110,6 +112,19 @@ def test_over_either_budget_it_goes_back_to_the_epoch_before(policy: Policy, who
     assert f"nats from the {whose}; the budget is 1e-06" in fitted.stopped
     assert len(fitted.curves["kl_parent"]) == 1
     assert all(torch.equal(before[name], now) for name, now in policy.weights().items())
+
+
+@whole
+def test_of_a_first_epoch_that_went_too_far_a_part_is_kept(policy: Policy) -> None:
+    before = policy.weights()
+    (far, *_) = fit_trl(policy, thumbs(policy), KTO, tell=quiet).curves["kl_parent"]
+    policy.restore(before)
+    tight = KTO.model_copy(update={"kl_budget_parent": far / 2})
+    fitted = fit_trl(policy, thumbs(policy), tight, tell=quiet)
+    assert fitted.kept_epochs in (1 / 2, 1 / 4, 1 / 8)
+    assert fitted.stopped is not None
+    assert fitted.stopped.startswith("epoch 1 reached ")
+    assert any(not torch.equal(before[name], now) for name, now in policy.weights().items())
 
 
 @whole
