@@ -15,7 +15,7 @@ _Z95 = 1.96
 
 
 @dataclass(frozen=True)
-class Heard:
+class Discernment:
     """What a reward says of held-out verdicts."""
 
     odds: Sequence[float]  # of rated answers
@@ -24,14 +24,8 @@ class Heard:
 
     def auroc(self) -> Interval | None:
         """The share of all pairs of an up and a down that it orders right."""
-        ups, downs = (
-            [one for one, up in zip(self.odds, self.liked, strict=True) if up is wanted]
-            for wanted in (True, False)
-        )
-        if not ups or not downs:
-            return None
-        share = accuracy(ups, downs).share
-        return wilson(share, _count(share, len(ups), len(downs)))
+        share, of = self._orders_of_thumbs()
+        return wilson(share, of) if of else None
 
     def accuracy(self) -> Interval | None:
         """Of thumbs and pairs together: told right are odds above 0 of an up, and a lead."""
@@ -52,14 +46,22 @@ class Heard:
 
     def is_worse_than_chance(self) -> str | None:
         """Why nothing should be learned from it; None where something, or where nobody knows."""
-        pairs = (
-            wilson(fmean(lead > 0 for lead in self.leads), len(self.leads)) if self.leads else None
-        )
-        ways = [found for found in (self.auroc(), pairs) if found]
-        if not ways or any(found.high > 0.5 for found in ways):
+        share, of = self._orders_of_thumbs()
+        right = share * of + sum(lead > 0 for lead in self.leads)
+        if not (of := of + len(self.leads)) or (found := wilson(right / of, of)).high > 0.5:
             return None
-        best = max(ways, key=lambda found: found.high)
-        return f"{best.share:.1%} of held-out orders are right (95 %: at most {best.high:.1%})"
+        return f"{found.share:.1%} of held-out orders are right (95 %: at most {found.high:.1%})"
+
+    def _orders_of_thumbs(self) -> tuple[float, float]:
+        """The share of those that are right, and as how many independent ones they tell."""
+        ups, downs = (
+            [one for one, up in zip(self.odds, self.liked, strict=True) if up is wanted]
+            for wanted in (True, False)
+        )
+        if not ups or not downs:
+            return 0.0, 0.0
+        share = accuracy(ups, downs).share
+        return share, _count(share, len(ups), len(downs))
 
 
 def wilson(share: float, of: float) -> Interval:

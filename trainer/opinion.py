@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from trainer.discernment import Heard
+from trainer.discernment import Discernment
 from trainer.held_out import Interval
 from trainer.rows import Row
 from trainer.verdicts import Verdict, apart
@@ -39,9 +39,9 @@ class Opinion:
         worth: list[float] = self.worth(states).tolist()
         rows, _ = apart(verdicts)
         if rows:
-            return Heard(worth, [row.liked for row in rows], ()).auroc()
+            return Discernment(worth, [row.liked for row in rows], ()).auroc()
         leads = [won - lost for won, lost in zip(worth[::2], worth[1::2], strict=True)]
-        return Heard((), (), leads).accuracy()
+        return Discernment((), (), leads).accuracy()
 
     def _seen(self, states: Tensor) -> Tensor:
         return (states.double().cpu() - self.centre) / self.widths

@@ -12,7 +12,7 @@ _LOOK_SECONDS = 0.5
 _log = logging.getLogger("trainer.score")
 
 
-class Pace(NamedTuple):
+class Rhythm(NamedTuple):
     per_minute: int
     share: float
     retry_seconds: float = 30.0
@@ -25,7 +25,7 @@ class Pace(NamedTuple):
 
 def keep_on(
     turn: Callable[[], int],
-    pace: Pace,
+    rhythm: Rhythm,
     *,
     yields: Callable[[], bool],
     spent: Callable[[], float] = time.process_time,
@@ -39,16 +39,16 @@ def keep_on(
     due = clock()
     while True:
         if not yields() and clock() >= due:
-            pause = _pause_after(turn, pace, spent)
+            pause = _pause_after(turn, rhythm, spent)
             due = clock() + pause
         sleep(_LOOK_SECONDS)
 
 
-def _pause_after(turn: Callable[[], int], pace: Pace, spent: Callable[[], float]) -> float:
+def _pause_after(turn: Callable[[], int], rhythm: Rhythm, spent: Callable[[], float]) -> float:
     before = spent()
     try:
         done = turn()
     except (LogAway, AnotherName) as error:
         _log.warning("not now: %s", error)
-        return pace.retry_seconds
-    return pace.pause(spent() - before, done)
+        return rhythm.retry_seconds
+    return rhythm.pause(spent() - before, done)

@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from trainer.calibration import calibrate
-from trainer.discernment import Heard
+from trainer.discernment import Discernment
 from trainer.endings import NotFinite, RoundFailed
 from trainer.items import Items
 from trainer.plan import Plan
@@ -106,7 +106,7 @@ def _batches(rated: Sequence[Verdict], plan: Plan) -> Iterator[list[Verdict]]:
 
 def _heard(
     policy: Policy, head: Head, weights: Weights, held: Sequence[Verdict], plan: Plan
-) -> Heard:
+) -> Discernment:
     rows, pairs = apart(held)
 
     def odds(verdicts: Sequence[Verdict]) -> list[float]:
@@ -118,4 +118,4 @@ def _heard(
 
     of_pairs = odds(pairs)
     leads = [won - lost for won, lost in zip(of_pairs[::2], of_pairs[1::2], strict=True)]
-    return Heard(odds(rows), [row.liked for row in rows], leads)
+    return Discernment(odds(rows), [row.liked for row in rows], leads)

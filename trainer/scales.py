@@ -20,7 +20,7 @@ from trainer.low_rank import simplify
 from trainer.plan import Plan
 
 
-class Weighed(NamedTuple):
+class Likelihoods(NamedTuple):
     """Log-probabilities, summed over the answer."""
 
     under_stable: float
@@ -40,7 +40,7 @@ class Scales:
         self._lora: PeftModel | None = None
         self._worn: Path | None = None
 
-    def weigh(self, texts: Sequence[Text], stable: Path | None) -> list[Weighed]:
+    def weigh(self, texts: Sequence[Text], stable: Path | None) -> list[Likelihoods]:
         """`stable`: the folder of its LoRA; None: base itself is stable."""
         began = self._clock()
         self._wear(stable)
@@ -48,7 +48,7 @@ class Scales:
         under_stable = self._sums(texts)
         with self._lora.disable_adapter() if self._lora else nullcontext():
             under_base = self._sums(texts) if self._lora else under_stable
-        return [Weighed(*both) for both in zip(under_stable, under_base, strict=True)]
+        return [Likelihoods(*both) for both in zip(under_stable, under_base, strict=True)]
 
     def usual(self) -> dict[str, Any]:
         """How an engine draws where a request does not say: as the model's files have it."""

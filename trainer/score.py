@@ -13,7 +13,7 @@ from contextlib import closing
 from feedback.begin import no_arguments, settings_told
 from feedback.log import Log, open_log
 from trainer.endings import RoundFailed
-from trainer.pacing import Pace, keep_on
+from trainer.pacing import Rhythm, keep_on
 from trainer.parent import SplitReader
 from trainer.plan import Plan, read_plan
 from trainer.record import Record
@@ -47,7 +47,7 @@ def _score(settings: Settings, plan: Plan, log: Log) -> None:
 
     from trainer.device import within_share
     from trainer.scales import Scales, on_gpu
-    from trainer.scorer import Scorer
+    from trainer.scorer import LiveScorer
 
     torch.set_num_threads(1)
     record, gpu = Record(settings.trainer_state), on_gpu()
@@ -62,15 +62,15 @@ def _score(settings: Settings, plan: Plan, log: Log) -> None:
         return True
 
     split = SplitReader(log, settings.name)
-    scorer = Scorer(log, split, settings.adapters, scales, plan.max_row_tokens)
-    pace = Pace(
+    scorer = LiveScorer(log, split, settings.adapters, scales, plan.max_row_tokens)
+    rhythm = Rhythm(
         settings.trainer_score_per_minute,
         settings.trainer_score_share,
         settings.trainer_retry_seconds,
     )
     try:
         with within_share(plan):
-            keep_on(scorer.turn, pace, yields=yields, spent=lambda: spent() - scales.loading)
+            keep_on(scorer.turn, rhythm, yields=yields, spent=lambda: spent() - scales.loading)
     except RoundFailed as error:  # of memory: it may be there again after a while
         sys.exit(str(error))
 

@@ -29,7 +29,7 @@ class Scales(Protocol):
     def put_down(self) -> None: ...
 
 
-class Scorer:
+class LiveScorer:
     def __init__(
         self, log: Log, split: SplitReader, adapters: Path, scales: Scales, most_tokens: int
     ) -> None:

@@ -22,10 +22,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from feedback.events import BASE
 from ops.demo.taste import Facts
-from tests.bench.taste.__main__ import RECIPE, fit_for, seeds
 from tests.bench.taste.bases import taught
 from tests.bench.taste.course import at_once, read_words
 from tests.bench.taste.exam import sit
+from tests.bench.taste.recipe import RECIPE, fit_for, seeds
 from tests.bench.taste.users import rate
 from tests.trainer.tiny import quiet, settle
 from trainer import reward_fit, weighing

@@ -1,10 +1,10 @@
 import pytest
 
-from trainer.discernment import Heard, wilson
+from trainer.discernment import Discernment, wilson
 
 
 def test_by_hand() -> None:
-    heard = Heard([2.0, 1.0, -1.0, 0.5], [True, False, False, True], [1.0, -1.0])
+    heard = Discernment([2.0, 1.0, -1.0, 0.5], [True, False, False, True], [1.0, -1.0])
     auroc, right = heard.auroc(), heard.accuracy()
     assert auroc is not None and right is not None
     assert auroc.share == 0.75  # of four pairs of an up and a down, one is ordered wrongly
@@ -19,7 +19,7 @@ def test_by_hand() -> None:
 def test_an_area_is_as_sure_as_hanley_and_mcneil_say() -> None:
     """Of 0.8 with 50 and 50 their error is 0.0448: as of 79.8 independent orders."""
     ups, downs = [1.0] * 40 + [-1.0] * 10, [0.0] * 50
-    found = Heard([*ups, *downs], [True] * 50 + [False] * 50, []).auroc()
+    found = Discernment([*ups, *downs], [True] * 50 + [False] * 50, []).auroc()
     assert found is not None
     two_ups, two_downs = 0.8 / 1.2, 2 * 0.64 / 1.8
     error = ((0.16 + 49 * (two_ups - 0.64) + 49 * (two_downs - 0.64)) / 2500) ** 0.5
@@ -29,7 +29,7 @@ def test_an_area_is_as_sure_as_hanley_and_mcneil_say() -> None:
 
 @pytest.mark.parametrize("up", [-1.0, 1.0])
 def test_without_a_fault_it_is_no_surer_than_of_the_scarcer_side(up: float) -> None:
-    found = Heard([up, 0.0, 0.0, 0.0], [True, False, False, False], []).auroc()
+    found = Discernment([up, 0.0, 0.0, 0.0], [True, False, False, False], []).auroc()
     assert found is not None
     assert found.high - found.low == pytest.approx(0.79, abs=0.01)
 
@@ -41,23 +41,30 @@ def test_wilsons_interval_is_that_of_the_tables() -> None:
 
 
 def test_what_could_not_be_measured_is_not_told() -> None:
-    assert Heard([], [], []).told() == {}
-    assert Heard([1.0, 2.0], [True, True], []).auroc() is None
-    assert "reward_auroc" not in Heard([], [], [1.0]).told()
+    assert Discernment([], [], []).told() == {}
+    assert Discernment([1.0, 2.0], [True, True], []).auroc() is None
+    assert "reward_auroc" not in Discernment([], [], [1.0]).told()
 
 
 @pytest.mark.parametrize(
     ("heard", "is_worse"),
     [
-        (Heard([], [], []), False),  # nobody knows
-        (Heard([1.0, -1.0], [False, True], []), False),  # two thumbs say nothing
-        (Heard([1.0, 2.0] * 20, [False, True] * 20, []), False),
-        (Heard([2.0, 1.0] * 20, [False, True] * 20, []), True),
-        (Heard([], [], [-1.0] * 20), True),
-        (Heard([2.0, 1.0] * 20, [False, True] * 20, [1.0] * 20), False),  # pairs it orders well
+        (Discernment([], [], []), False),  # nobody knows
+        (Discernment([1.0, -1.0], [False, True], []), False),  # two thumbs say nothing
+        (Discernment([1.0, 2.0] * 20, [False, True] * 20, []), False),
+        (Discernment([2.0, 1.0] * 20, [False, True] * 20, []), True),
+        (Discernment([], [], [-1.0] * 20), True),
+        (
+            Discernment([2.0, 1.0] * 20, [False, True] * 20, [1.0] * 20),
+            False,
+        ),
+        (
+            Discernment([2.0, 1.0] * 20, [False, True] * 20, [1.0]),
+            True,
+        ),
     ],
 )
 def test_only_where_it_is_surely_worse_than_chance_nothing_is_learned(
-    heard: Heard, is_worse: bool
+    heard: Discernment, is_worse: bool
 ) -> None:
     assert bool(heard.is_worse_than_chance()) is is_worse

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from feedback.log import LogAway
-from trainer.pacing import Pace, keep_on
+from trainer.pacing import Rhythm, keep_on
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from trainer.pacing import Pace, keep_on
     ],
 )
 def test_a_pause_keeps_both_the_share_and_the_rate(took: float, scored: int, pause: float) -> None:
-    assert Pace(per_minute=30, share=0.1).pause(took, scored) == pytest.approx(pause)
+    assert Rhythm(per_minute=30, share=0.1).pause(took, scored) == pytest.approx(pause)
 
 
 class Done(Exception):
@@ -41,12 +41,12 @@ class Hours:
             raise Done
 
     def keep_on(
-        self, turn: Callable[[], int], pace: Pace, yields: Callable[[], bool] = lambda: False
+        self, turn: Callable[[], int], rhythm: Rhythm, yields: Callable[[], bool] = lambda: False
     ) -> None:
         with pytest.raises(Done):
             keep_on(
                 turn,
-                pace,
+                rhythm,
                 yields=yields,
                 spent=lambda: self.worked,
                 clock=lambda: self.now,
@@ -63,7 +63,7 @@ def test_it_takes_its_share_and_does_so_many_a_minute(batch_seconds: float, shar
         hours.work(batch_seconds)
         return 4
 
-    hours.keep_on(turn, Pace(per_minute=30, share=share))
+    hours.keep_on(turn, Rhythm(per_minute=30, share=share))
     done, most = 4 * len(hours.turns), 30 * hours.now / 60
     assert hours.worked <= share * hours.now + batch_seconds  # the last pause may be cut off
     assert done <= most + 4
@@ -77,7 +77,7 @@ def test_time_in_which_others_have_the_core_is_not_its_own() -> None:
         hours.work(0.1, waiting_seconds=10)
         return 4
 
-    hours.keep_on(turn, Pace(per_minute=30, share=0.1))
+    hours.keep_on(turn, Rhythm(per_minute=30, share=0.1))
     assert hours.turns[1] - hours.turns[0] == pytest.approx(10.1 + 7.9, abs=0.5)
 
 
@@ -88,8 +88,8 @@ def test_while_it_yields_it_does_nothing_and_then_goes_on() -> None:
         hours.work(0)
         return 0
 
-    pace = Pace(per_minute=30, share=0.1)
-    hours.keep_on(turn, pace, yields=lambda: int(hours.now) in a_round)
+    rhythm = Rhythm(per_minute=30, share=0.1)
+    hours.keep_on(turn, rhythm, yields=lambda: int(hours.now) in a_round)
     assert not [at for at in hours.turns if int(at) in a_round]
     assert 99 in hours.turns and 200 in hours.turns
 
@@ -101,6 +101,6 @@ def test_a_log_that_is_away_is_asked_again_after_a_while(caplog: pytest.LogCaptu
         hours.work(0)
         raise LogAway("nobody answers")
 
-    hours.keep_on(turn, Pace(per_minute=30, share=0.1, retry_seconds=30))
+    hours.keep_on(turn, Rhythm(per_minute=30, share=0.1, retry_seconds=30))
     assert hours.turns == [0, 30, 60, 90]
     assert "not now: nobody answers" in caplog.text

@@ -20,7 +20,7 @@ from trainer.lora_files import WEIGHTS
 from trainer.parent import SplitReader
 from trainer.policy import Policy
 from trainer.scales import Scales
-from trainer.scorer import Scorer
+from trainer.scorer import LiveScorer
 
 STABLE, CANARY = "tiny-v1", "tiny-v2"
 PROMPTS = [(5, 6, 7), (10,), (13, 14, 15, 16), (20, 21), (30, 31, 32)]
@@ -45,14 +45,16 @@ def scales(base: Path) -> Scales:
     return Scales(str(base), PLAN)
 
 
-def begin(log: Log, store: Path, scales: Scales) -> Scorer:
+def begin(log: Log, store: Path, scales: Scales) -> LiveScorer:
     """As a process begins: at the end of the log."""
-    scorer = Scorer(log, SplitReader(log, "tiny"), store, scales, most_tokens=64)
+    scorer = LiveScorer(log, SplitReader(log, "tiny"), store, scales, most_tokens=64)
     assert scorer.turn() == 0
     return scorer
 
 
-def judged(log: Log, scorer: Scorer, policy: Policy, adapter: str, many: int = 60) -> list[Score]:
+def judged(
+    log: Log, scorer: LiveScorer, policy: Policy, adapter: str, many: int = 60
+) -> list[Score]:
     served = answered(policy, adapter, [PROMPTS[at % len(PROMPTS)] for at in range(many)])
     for at in range(0, many, 4):
         serve(log, served[at : at + 4])
@@ -205,7 +207,7 @@ def test_what_is_no_number_is_no_score(log: Log, published: tuple[Path, Policy, 
 
     store, _, canary = published
     move(log, 1, STABLE, CANARY)
-    scorer = Scorer(log, SplitReader(log, "tiny"), store, Broken(), most_tokens=64)
+    scorer = LiveScorer(log, SplitReader(log, "tiny"), store, Broken(), most_tokens=64)
     assert scorer.turn() == 0
     serve(log, answered(canary, CANARY, PROMPTS)[:4])
     assert scorer.turn() == 2

@@ -19,12 +19,10 @@ from tests.bench.taste.bases import MIXES, taught
 from tests.bench.taste.course import Lap, Task, at_once, kept, read, read_words, run, write
 from tests.bench.taste.exam import Known, Marks, mark, sit
 from tests.bench.taste.methods import METHODS, OURS
+from tests.bench.taste.recipe import RECIPE, fit_for, seeds
 from tests.bench.taste.spread import lines
 from trainer.load import load_policy
 from trainer.plan import Plan, read_plan
-
-# Chosen on seed 10, then frozen. It takes twice the demo's steps.
-RECIPE = Path(__file__).with_name("recipe.json")
 
 
 def main() -> None:
@@ -40,13 +38,6 @@ def main() -> None:
             for seed, plan in zip(asked.seeds, plans, strict=True)
         ]
         show(tasks, [done(task, asked.folder) for task in tasks])
-
-
-def fit_for(plan: Plan, method: str, verdicts: int, seed: int, longer: int) -> Plan:
-    """Of 100 thumbs ten are held out: too few of each kind for a gate."""
-    few = {"min_rows": verdicts // 2, "min_holdout": 0} if verdicts < 200 else {}
-    told = plan.model_dump() | few | METHODS[method].change | {"seed": seed}
-    return Plan.model_validate(told | {"epochs": longer * told["epochs"]})
 
 
 def done(task: Task, folder: Path) -> list[Lap]:
@@ -106,12 +97,6 @@ def figures(laps: list[Lap], bases: list[Marks]) -> dict[str, list[float]]:
         found["thumbs up or comparisons won before"] = [lap.ups for lap in laps]
         found["the round, s of the processor"] = [lap.seconds for lap in laps]
     return found
-
-
-def seeds(said: str) -> list[int]:
-    """`0-4`, or `10,11`."""
-    first, dash, last = said.partition("-")
-    return list(range(int(first), int(last) + 1)) if dash else [*map(int, said.split(","))]
 
 
 def _arguments() -> argparse.Namespace:
