@@ -22,7 +22,7 @@ BAD_SETTINGS = 78
 _SECRETS = ("secret", "engine_key", "serving_token_keys", "trainer_judge_key", "ops_key")
 # What Kubernetes tells pods of a Service that is named as a room is.
 _SERVICE = re.compile(r"^(SERVICE_(HOST|PORT)|PORT_[0-9]+_(TCP|UDP))")
-_SAY_IT_ALL = ("engine_url", "serving_origins", "trainer_judge_url")
+_SAY_IT_ALL = ("engine_url", "ops_prometheus_url", "serving_origins", "trainer_judge_url")
 
 
 def _apart(said: object) -> object:
@@ -41,13 +41,13 @@ def _checked(urls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fault(url: str) -> str | None:
+    if "@" in url:  # neither is for a log
+        return "an address has a user or a password in it"
     try:
         at = urlsplit(url)
         port = at.port
     except ValueError as error:
         return f"{url!r} is no address: {error}"
-    if "@" in at.netloc:  # neither is for a log
-        return "an address has a user or a password in it"
     written = re.fullmatch(r"https?://[!-~]+", url) and not (at.query or at.fragment)
     if not written or not at.hostname or port == 0:
         return f"{url!r} is no address"
@@ -82,7 +82,7 @@ def settings_told(room: str, known: Collection[str]) -> Iterator[None]:
         known_only(known, room)
         yield
     except ValidationError as error:
-        _end(of_settings(error), error)
+        _end(settings_complaint(error), error)
     except ValueError as error:
         _end(_told(error), error)
     except LogAway as error:  # a file that cannot be opened
@@ -90,8 +90,8 @@ def settings_told(room: str, known: Collection[str]) -> Iterator[None]:
         raise SystemExit(1) from error
 
 
-def of_settings(error: ValidationError) -> str:
-    """What is wrong with them, for a person; of a secret no letter."""
+def settings_complaint(error: ValidationError) -> str:
+    """What is wrong with a setting, for a person; of a secret no letter."""
     first = error.errors(include_url=False)[0]
     field = str(first["loc"][0]) if first["loc"] else ""
     if first["type"] == "missing" and len(first["loc"]) == 1:

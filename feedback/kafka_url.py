@@ -52,6 +52,8 @@ class Cluster:
 
 
 def read_url(url: str) -> Cluster:
+    if "@" in url:  # which is for no log
+        raise ValueError(f"log url has a user or a password in it; expected {EXPECTED}")
     try:
         parts = urlsplit(url)
         words = parse_qsl(parts.query, strict_parsing=True) if parts.query else []

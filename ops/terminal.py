@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from feedback.begin import BAD_SETTINGS, of_settings
+from feedback.begin import BAD_SETTINGS, settings_complaint
 from feedback.log import Log, LogAway, open_log
 from ops.act import SplitContended
 from ops.by_hand import NothingToDo
@@ -57,7 +57,7 @@ def complained(*more: type[Exception]) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        _end(of_settings(error), error, BAD_SETTINGS)
+        _end(settings_complaint(error), error, BAD_SETTINGS)
     except BadPlan as error:
         _end(str(error), error, BAD_SETTINGS)
     except LogAway as error:

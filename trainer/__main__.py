@@ -29,7 +29,8 @@ from trainer.metrics import Metrics
 from trainer.newest import Newest
 from trainer.parent import AnotherName, SplitReader
 from trainer.past import Ended
-from trainer.plan import Plan, read_plan
+from trainer.plan import Plan
+from trainer.plan_file import read_plan
 from trainer.record import Record
 from trainer.settings import ExportSettings, Settings, placed
 from trainer.tally import Tally

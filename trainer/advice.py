@@ -1,13 +1,16 @@
-"""What could be learned of what was said since an adapter's data ended. Door. Knows no torch."""
+"""What a plan's round could learn of what was said since an adapter's data ended. Door.
+
+Knows no torch.
+"""
 
 from pathlib import Path
 
 from feedback.events import BASE
 from feedback.examples import Watermark
 from trainer.adapters import verify
-from trainer.plan import BadPlan as BadPlan
 from trainer.plan import Plan
-from trainer.plan import read_plan as read_plan
+from trainer.plan_file import BadPlan as BadPlan
+from trainer.plan_file import read_plan as read_plan
 from trainer.recommend import Advice as Advice
 from trainer.recommend import advise
 from trainer.tally import said

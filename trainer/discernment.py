@@ -45,12 +45,20 @@ class Discernment:
         return found
 
     def is_worse_than_chance(self) -> str | None:
-        """Why nothing should be learned from it; None where something, or where nobody knows."""
-        share, of = self._orders_of_thumbs()
-        right = share * of + sum(lead > 0 for lead in self.leads)
-        if not (of := of + len(self.leads)) or (found := wilson(right / of, of)).high > 0.5:
+        """Why nothing should be learned from it; None where something, or where nobody knows.
+
+        Of thumbs and pairs together: of the two, whichever tells more orders decides.
+        """
+        found = self._orders()
+        if found is None or found.high > 0.5:
             return None
         return f"{found.share:.1%} of held-out orders are right (95 %: at most {found.high:.1%})"
+
+    def _orders(self) -> Interval | None:
+        share, of_thumbs = self._orders_of_thumbs()
+        of = of_thumbs + len(self.leads)
+        won = sum((lead > 0) + (lead == 0) / 2 for lead in self.leads)
+        return wilson((share * of_thumbs + won) / of, of) if of else None
 
     def _orders_of_thumbs(self) -> tuple[float, float]:
         """The share of those that are right, and as how many independent ones they tell."""

@@ -4,6 +4,7 @@ The epoch in which it stops does not count: the policy goes back to what it was 
 first epoch that went over a budget a part is kept, so that what users said is not lost.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -19,8 +20,9 @@ from trainer.watched import Tell as Tell
 
 Keep = Callable[[State], None]  # after each epoch that counts
 Curves = dict[str, list[float]]
-# Of the way that a first epoch went. Drift grows with the square of it: the last is 256 times less.
+# Of the way that a first epoch went. Near the parent drift grows with the square of it.
 _PARTS = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
+_log = logging.getLogger("trainer")
 
 
 class Fitted(NamedTuple):
@@ -52,11 +54,11 @@ def fit(
         before = policy.weights()
         try:
             over = _epoch(learner, plan, note, tell, epoch)
+            kept = go_back(policy, learner, before, plan, epoch, tell) if over else epoch + 1
         except (NotFinite, NothingToLearn) as error:
             policy.restore(before)
             return Fitted(epoch, unsound(epoch, error), frozen(curves))
         if over:
-            kept = gone_back(policy, learner, before, plan, epoch)
             return Fitted(kept, over, frozen(curves))
         keep(learner.state(epoch + 1, curves))
     return Fitted(plan.epochs, None, frozen(curves))
@@ -83,12 +85,17 @@ def _learn(learner: Learner, note: Note, tell: Tell, title: str) -> None:
         tell(title, at + 1, learner.steps)
 
 
-def gone_back(policy: Policy, learner: Learner, before: Weights, plan: Plan, epoch: float) -> float:
+def go_back(
+    policy: Policy, learner: Learner, before: Weights, plan: Plan, epoch: float, tell: Tell
+) -> float:
     """How many epochs are left, once the policy is within its budgets again."""
-    after = policy.weights()
-    for part in _PARTS if epoch == 0 else ():
+    after, title = policy.weights(), "drift after a part of epoch 1"
+    for at, part in enumerate(_PARTS if epoch == 0 else ()):
+        tell(title, at, len(_PARTS))
         policy.restore({name: old.lerp(after[name], part) for name, old in before.items()})
         if not _over(learner.drift(), plan):
+            tell(title, len(_PARTS), len(_PARTS))
+            _log.info("of epoch 1, %g is kept: more is over a KL budget", part)
             return part
     policy.restore(before)
     return epoch

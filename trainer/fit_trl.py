@@ -17,10 +17,11 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 
 from trainer.endings import NotFinite
-from trainer.fit import Curves, Fitted, Tell, frozen, gone_back, over_budget, remember, unsound
+from trainer.fit import Curves, Fitted, Tell, frozen, go_back, over_budget, remember, unsound
 from trainer.learner import Learner
 from trainer.lessons import Lessons
-from trainer.plan import Plan, check_backend
+from trainer.plan import Plan
+from trainer.plan_file import check_backend
 from trainer.policy import Policy
 from trainer.trl_task import Task, task_of
 from trainer.watched import Note, note_all, unheard
@@ -68,7 +69,9 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if over := over_budget(self.learner, self._plan, self.note):
             self.stopped = f"epoch {self.kept + 1} {over}"
-            self.kept = gone_back(self._policy, self.learner, self._before, self._plan, self.kept)
+            self.kept = go_back(
+                self._policy, self.learner, self._before, self._plan, self.kept, self._tell
+            )
             control.should_training_stop = True
         else:
             self.kept += 1

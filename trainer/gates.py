@@ -51,7 +51,7 @@ def _learned(measured: Measured, plan: Plan) -> GateResult:
     told = [f"{kept:g} epoch{'' if kept == 1 else 's'} kept"]
     if twin := kept > 0 and moved.n >= 2 and upper(moved) < plan.min_kl_parent:
         told.append(
-            f"it answers as its parent does, {upper(moved):.1e} nats from it; expected "
+            f"it answers as its parent does, {upper(moved):.2g} nats from it; expected "
             f"{plan.min_kl_parent:g} (min_kl_parent): users could not tell them apart"
         )
     told += [measured.stopped] if measured.stopped else []

@@ -37,7 +37,9 @@ def _rubric(path: str | None) -> str:
     if path is None:
         return _RUBRIC
     if not (rubric := _text("the plan's judge_rubric", path).strip()):
-        raise BadGuide(f"judge_rubric {path!r} is empty; expected what makes an answer better")
+        raise BadGuide(
+            f"the plan's judge_rubric {path!r} is empty; expected what makes an answer better"
+        )
     return rubric
 
 
@@ -47,7 +49,7 @@ def _principles(path: str | None) -> tuple[str, ...]:
         return ()
     lines = (line.strip() for line in _text("the plan's constitution", path).splitlines())
     if not (found := tuple(line for line in lines if line and not line.startswith("#"))):
-        raise BadGuide(f"constitution {path!r} has no principle; expected one a line")
+        raise BadGuide(f"the plan's constitution {path!r} has no principle; expected one a line")
     return found
 
 

@@ -24,7 +24,7 @@ _DECLINED = (400, 413, 422)  # this question, as a rule: it is too long, say
 _SHOWN = 200  # characters of what it answered
 
 # Of the question at this place: what it said, or None where it declined to.
-Heard = Callable[[int, str | None], None]
+Hear = Callable[[int, str | None], None]
 Sleep = Callable[[float], Awaitable[None]]
 _log = logging.getLogger("trainer")
 
@@ -45,7 +45,7 @@ class Judge:
         self._client = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_SECONDS)
         self._runner = asyncio.Runner()
 
-    def ask(self, questions: Sequence[Sequence[Message]], heard: Heard) -> None:
+    def ask(self, questions: Sequence[Sequence[Message]], heard: Hear) -> None:
         """All at once. Raises what one failed of after all others were heard."""
         self._runner.run(self._all(questions, heard))
 
@@ -53,7 +53,7 @@ class Judge:
         with self._runner:
             self._runner.run(self._client.aclose())
 
-    async def _all(self, questions: Sequence[Sequence[Message]], heard: Heard) -> None:
+    async def _all(self, questions: Sequence[Sequence[Message]], heard: Hear) -> None:
         async def one(at: int, asked: Sequence[Message]) -> None:
             heard(at, await self._said(asked))
 

@@ -33,7 +33,8 @@ def measure(
     trust: bool,
     reward: Scorer | None = None,
 ) -> Measured:
-    plan = probes.plan
+    """Of what is its parent again, for no epoch was kept, only what tells that it is."""
+    plan, kept = probes.plan, fitted.kept_epochs > 0
     prompts = _prompts(items, plan)
     fresh = policy.sample(prompts, plan.seed)
     whose: tuple[Who, ...] = ("policy", "parent", "base")
@@ -46,9 +47,9 @@ def measure(
         candidate=_behaviour(fresh, probes.words),
         parent=_behaviour(before, probes.words),
         held_out=_held_out(policy, items.holdout, plan, trust=trust),
-        golden=hear(policy, probes),
+        golden=hear(policy, probes) if kept else None,
         weighed=weigh(policy, reward, items, plan, fresh=fresh.texts, before=before.texts)
-        if reward
+        if reward and kept
         else None,
     )
 

@@ -3,17 +3,11 @@
 The defaults are for a model of some billions of parameters; a demo on a tiny model needs its own.
 """
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from feedback.events import complaint
-from trainer.backends import TRL, TRL_LACKS, Backend
+from trainer.backends import TRL_LACKS, Backend
 from trainer.methods import (
     DIALS,
     ONLINE,
@@ -47,10 +41,6 @@ REFUSALS = (
     *("I am not able to", "I'm unable to", "I am unable to", "I won't", "I will not"),
     "I must decline",
 )
-
-
-class BadPlan(ValueError):
-    """A file that holds no plan; the message names the file and what is wrong in it."""
 
 
 class Plan(BaseModel):
@@ -171,8 +161,8 @@ class Plan(BaseModel):
 
     # The guards. Reward grows with the root of KL at first, then is gamed (Bai 2022, Gao 2022).
     kl_budget_parent: Positive = 5.0  # nats an answer
-    # Nearer to the parent, at most one answer in a hundred differs (Pinsker): no canary would gain
-    # what `ops_min_gain` asks for. 0 does without.
+    # Nearer to the parent, about one answer in a hundred differs at most (Pinsker): no canary would
+    # gain what `ops_min_gain` asks for. 0 does without.
     min_kl_parent: NotNegative = 0.0002
     kl_budget_base: Positive = 20.0
     max_end_drop: NotNegative = 0.05  # of the share of answers that end by themselves
@@ -241,7 +231,7 @@ class Plan(BaseModel):
 
     @model_validator(mode="after")
     def _leaves_room_for_prompts(self) -> Self:
-        draws = self.method in ONLINE or self.judged_pairs or self.rewritten_answers
+        draws = self.method in (*ONLINE, "auto") or self.judged_pairs or self.rewritten_answers
         if draws and self.max_new_tokens >= self.max_row_tokens:
             told = f"max_new_tokens is {self.max_new_tokens}"
             raise ValueError(f"{told}; expected less than max_row_tokens, {self.max_row_tokens}")
@@ -271,50 +261,3 @@ class Plan(BaseModel):
                 told = f"with backend 'trl': its {self.method} cannot be told another"
                 raise ValueError(f"{name} is {value!r}; expected {usual!r} {told}")
         return self
-
-
-def read_plan(path: Path | None) -> Plan:
-    """The plan with the fields that this JSON file changes."""
-    if path is None:
-        return Plan()
-    try:
-        plan = Plan.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BadPlan(f"plan is {str(path)!r}; expected a JSON file: {error}") from error
-    except ValidationError as error:
-        wrong = error.errors(include_url=False)
-        # Those that only wait for others to be right.
-        told = "; ".join(_told(one) for one in wrong if one["type"] != "default_factory_not_called")
-        raise BadPlan(f"plan {str(path)!r}: {told}") from error
-    check_backend(plan)
-    return plan
-
-
-def _told(one: ErrorDetails) -> str:
-    name = ".".join(map(str, one["loc"]))
-    if one["type"] == "extra_forbidden":
-        return f"{name} is no field of a plan{_meant(name, Plan.model_fields)}"
-    if one["type"] == "literal_error":
-        return complaint(one) + _meant(one["input"], get_args(Plan.model_fields[name].annotation))
-    if one["type"] == "model_type":
-        return f"a plan is a JSON object (got {one['input']!r:.80})"
-    return complaint(one)
-
-
-def _meant(said: object, known: Iterable[object]) -> str:
-    near = get_close_matches(str(said), map(str, known), n=1)
-    return f": did you mean {near[0]}?" if near else ""
-
-
-def check_backend(plan: Plan) -> None:
-    """Not with the fields: a plan is also read where nothing is to be trained."""
-    if plan.backend == "own":
-        return
-    try:
-        found = version("trl")
-    except PackageNotFoundError:
-        found = "not installed"
-    if found != TRL:
-        raise BadPlan(
-            f"backend is 'trl', and TRL is {found}; expected {TRL}: pip install 'thumbwheel[trl]'"
-        )

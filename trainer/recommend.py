@@ -29,12 +29,17 @@ class Advice(NamedTuple):
 def advise(said: Sequence[Seen], needed: int) -> Advice:
     train, held = ([one for one in said if one.held is wanted] for wanted in (False, True))
     feeds = [
-        Feed(method, count(method, train), _of(method, train), count(method, held))
+        Feed(method, count(method, train), _of(method, train), count(_tested(method), held))
         for method in KINDS
     ]
     found = {feed.method: feed.lessons for feed in feeds}
     method, why = _recommended(said, found, needed)
     return Advice(feeds, needed, method, why)
+
+
+def _tested(method: Method) -> Method:
+    """Imitation is tested on what was not liked, too."""
+    return "kto" if method == "sft" else method
 
 
 def _of(method: Method, said: Sequence[Seen]) -> str:

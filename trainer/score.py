@@ -15,7 +15,8 @@ from feedback.log import Log, open_log
 from trainer.endings import RoundFailed
 from trainer.pacing import Rhythm, keep_on
 from trainer.parent import SplitReader
-from trainer.plan import Plan, read_plan
+from trainer.plan import Plan
+from trainer.plan_file import read_plan
 from trainer.record import Record
 from trainer.settings import Settings
 

@@ -36,7 +36,8 @@ from trainer.hacking import Weighed, second_gate
 from trainer.items import Items
 from trainer.load import load_policy
 from trainer.manifest import Manifest
-from trainer.plan import Plan, read_plan
+from trainer.plan import Plan
+from trainer.plan_file import read_plan
 from trainer.policy import Policy
 from trainer.reward import Head, Scored, Scorer
 from trainer.reward_fit import Learned, fit_reward

@@ -24,7 +24,8 @@ from tests.trainer.tiny import example, settle
 from trainer.batch import Text
 from trainer.course import Places
 from trainer.load import load_policy
-from trainer.plan import Plan, read_plan
+from trainer.plan import Plan
+from trainer.plan_file import read_plan
 
 PROMPT, ANSWER = (60, 180), (120, 240)  # tokens, 300 in the mean
 USERS, VOCABULARY = 240, 700

@@ -96,7 +96,19 @@ def test_a_wrong_setting_ends_a_round_by_hand_as_the_trainer_would(
 ) -> None:
     monkeypatch.setenv("THUMBWHEEL_ENGINE_URL", "localhost:59999")
     wrong = run(place, "train", "--once", "--model", "m")
-    assert (wrong.exit_code, "expected http://HOST:PORT" in wrong.output) == (78, True)
+    assert wrong.exit_code == 78
+    assert wrong.output == (
+        "thumbwheel: engine_url: 'localhost:59999' is no address; expected http://HOST:PORT\n"
+    )
+
+
+@pytest.mark.parametrize("setting", ["ENGINE_URL", "OPS_PROMETHEUS_URL", "LOG"])
+def test_no_password_is_told(place: Place, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    kind = "kafka" if setting == "LOG" else "http"
+    monkeypatch.setenv(f"THUMBWHEEL_{setting}", f"{kind}://ann:fiddle@[a b")
+    wrong = run(place, "status")
+    assert wrong.exit_code
+    assert "fiddle" not in wrong.output
 
 
 def test_rollback_pause_resume_and_history(place: Place) -> None:

@@ -54,14 +54,10 @@ def test_what_could_not_be_measured_is_not_told() -> None:
         (Discernment([1.0, 2.0] * 20, [False, True] * 20, []), False),
         (Discernment([2.0, 1.0] * 20, [False, True] * 20, []), True),
         (Discernment([], [], [-1.0] * 20), True),
-        (
-            Discernment([2.0, 1.0] * 20, [False, True] * 20, [1.0] * 20),
-            False,
-        ),
-        (
-            Discernment([2.0, 1.0] * 20, [False, True] * 20, [1.0]),
-            True,
-        ),
+        (Discernment([2.0, 1.0] * 20, [False, True] * 20, [1.0] * 20), False),
+        (Discernment([2.0, 1.0] * 20, [False, True] * 20, [1.0]), True),  # one saves nothing
+        (Discernment([1.0, 2.0] * 20, [False, True] * 20, [-1.0] * 10), False),
+        (Discernment([], [], [0.0] * 20), False),  # who is indifferent tells nothing wrong
     ],
 )
 def test_only_where_it_is_surely_worse_than_chance_nothing_is_learned(

@@ -26,7 +26,8 @@ from trainer.kinds import ways
 from trainer.lessons import Lessons
 from trainer.load import load_policy
 from trainer.lora_files import WEIGHTS
-from trainer.plan import BadPlan, Plan, check_backend
+from trainer.plan import Plan
+from trainer.plan_file import BadPlan, check_backend
 from trainer.policy import Policy
 from trainer.rows import make_rows
 from trainer.run import Places, run_round

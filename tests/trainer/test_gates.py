@@ -123,7 +123,7 @@ def test_a_plan_without_golden_prompts_has_no_gates_of_them() -> None:
 def test_a_candidate_that_users_could_not_tell_from_its_parent_is_none() -> None:
     learned, *_ = decide(replace(GOOD, drift=drift(kl_parent_k3=twin(0.00015))), PLAN)
     assert learned.reason == (
-        "2 epochs kept; it answers as its parent does, 1.5e-04 nats from it; expected 0.0002 "
+        "2 epochs kept; it answers as its parent does, 0.00015 nats from it; expected 0.0002 "
         "(min_kl_parent): users could not tell them apart"
     )
     assert failed(replace(GOOD, drift=drift(kl_parent_k3=twin(0.00025)))) == []

@@ -47,7 +47,8 @@ def test_a_file_that_says_nothing_is_refused_by_name(
     path = tmp_path / "file"
     if text is not None:
         path.write_bytes(text)
-    with pytest.raises(BadGuide, match=f"{field} {why.format(re.escape(repr(str(path))))}"):
+    why = why.format(re.escape(repr(str(path))))
+    with pytest.raises(BadGuide, match=f"^the plan's {field} {why}"):
         read_guide(plan(**{field: str(path)}))
 
 

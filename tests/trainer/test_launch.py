@@ -114,6 +114,17 @@ def test_several_processes_learn_what_one_does(
     assert read_lineage(places.adapters, "tiny-v1") == read_lineage(alone.adapters, "tiny-v1")
 
 
+def test_several_processes_keep_the_same_part_of_what_went_too_far(
+    alone: Places, tmp_path: Path
+) -> None:
+    far = verify(alone.adapters, "tiny-v1").curves["kl_parent"][0]
+    tight = plan(processes=2, shard=True, epochs=1, kl_budget_parent=far / 2)
+    ended = as_forks(beside(alone, tmp_path), tight, Watch(quiet))
+    assert ended.manifest is not None, ended.why
+    assert ended.manifest.gates[0].reason.startswith("0.")
+    assert ended.manifest.kl["parent"].value < far / 2
+
+
 def test_several_processes_draw_score_and_learn_as_one(alone: Places, tmp_path: Path) -> None:
     """Online they draw other answers than one process would, but all of them the same."""
     places = beside(alone, tmp_path)

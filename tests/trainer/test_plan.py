@@ -8,7 +8,8 @@ import pytest
 
 from feedback.begin import BAD_SETTINGS
 from trainer.methods import AI_DIALS, DIALS, KINDS, WITH_AI, Method
-from trainer.plan import BadPlan, Plan, read_plan
+from trainer.plan import Plan
+from trainer.plan_file import BadPlan, read_plan
 
 
 def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
@@ -42,6 +43,10 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
         (
             '{"method": "kto", "ratio_clip": 0.1}',
             "ratio_clip is 0.1; .* only ppo, grpo, rloo",
+        ),
+        (
+            '{"method": "auto", "max_new_tokens": 64, "max_row_tokens": 64}',
+            "max_new_tokens is 64; expected less than max_row_tokens, 64",
         ),
         (
             '{"method": "online_dpo", "max_new_tokens": 64, "max_row_tokens": 64}',
@@ -81,11 +86,12 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
             '{"method": "dpo", "rewritten_answers": 9}',
             "rewritten_answers is 9 and constitution is None; expected a file of principles",
         ),
-        ('{"backend": "TRL"}', r"backend: Input should be 'own' or 'trl' \(got 'TRL'\)"),
+        ('{"backend": "TRL"}', r"backend: .* 'own' or 'trl' \(got 'TRL'\): did you mean trl\?"),
         ('{"epochs": 2', "Invalid JSON: EOF"),
         ("[1]", r"a plan is a JSON object \(got \[1\]\)$"),
         ('{"method": "online-dpo"}', r"\(got 'online-dpo'\): did you mean online_dpo\?"),
         ('{"precision": "bfloat"}', r"\(got 'bfloat'\): did you mean bfloat16\?"),
+        ('{"quantize": "4bits"}', r"\(got '4bits'\): did you mean 4bit\?"),
         ('{"precision": 3}', r"precision: .* \(got 3\)$"),
         ('{"method": "rloo", "answers_per_prompt": 1001}', r"answers_per_prompt: .* \(got 1001\)"),
         ('{"epochs": 1000001}', r"epochs: .* equal to 1000000 \(got 1000001\)"),

@@ -56,14 +56,14 @@ def test_the_policy_and_its_parent_stay_what_they_were(policy: Policy) -> None:
     assert any(not torch.equal(before[n], tensor) for n, tensor in found.reward.weights.items())
 
 
-def test_it_begins_where_its_parent_is(policy: Policy) -> None:
+def test_it_begins_where_the_policy_is(policy: Policy) -> None:
     """What earlier rounds taught the model to see, its reward need not learn anew."""
     for one in policy.parameters():
         torch.nn.init.normal_(one, std=0.02)
     slow = REWARDED.model_copy(update={"reward_learning_rate": 1e-12})
-    begun, parent = learned(policy, thumbs(texts(60)), slow).reward.weights, policy.weights()
-    assert begun.keys() == parent.keys()
-    assert all(torch.allclose(begun[name], parent[name], atol=1e-6) for name in parent)
+    begun, own = learned(policy, thumbs(texts(60)), slow).reward.weights, policy.weights()
+    assert begun.keys() == own.keys()
+    assert all(torch.allclose(begun[name], own[name], atol=1e-6) for name in own)
 
 
 def test_the_same_verdicts_give_the_same_reward(policy: Policy) -> None:

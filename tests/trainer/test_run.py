@@ -1,5 +1,6 @@
 """Whole rounds on a tiny model, real files and real torch."""
 
+import re
 from pathlib import Path
 from shutil import copytree
 
@@ -115,6 +116,29 @@ def test_a_candidate_that_fails_a_gate_is_published_with_its_reasons(after_first
     assert ended.outcome == "gated"
     assert "learned: 0 epochs kept; epoch 1 reached" in ended.why
     assert not load(after_first.adapters, "tiny-v2").passed
+
+
+def test_of_a_round_that_went_too_far_a_part_is_published(
+    first: tuple[Places, Round], after_first: Places
+) -> None:
+    assert first[1].manifest
+    far = first[1].manifest.curves["kl_parent"][0]
+    tight = PLAN.model_copy(update={"epochs": 1, "kl_budget_parent": far / 2})
+    ended = run_round(after_first, BASE, tight, tell=quiet)
+    assert ended.outcome == "published", ended.why
+    assert ended.manifest
+    learned = ended.manifest.gates[0].reason
+    assert re.match(r"0\.\d+ epochs kept; epoch 1 reached .* nats from the parent; the", learned)
+
+
+def test_a_twin_of_its_parent_is_no_candidate(after_first: Places) -> None:
+    parent = load_policy(after_first.base, after_first.adapters / "tiny-v1", PLAN)
+    rows = list(rated(parent, "tiny-v1", range(96, 180)))
+    settle(after_first.examples, rows, start=96, end=180)
+    slow = PLAN.model_copy(update={"learning_rate": 1e-9})
+    ended = run_round(after_first, "tiny-v1", slow, tell=quiet)
+    assert ended.outcome == "gated"
+    assert ended.why.startswith("learned: 2 epochs kept; it answers as its parent does, ")
 
 
 def golden(places: Places, line: str) -> Plan:

@@ -22,7 +22,8 @@ from tests.bench.taste.methods import METHODS, OURS
 from tests.bench.taste.recipe import RECIPE, fit_for, seeds
 from tests.bench.taste.spread import lines
 from trainer.load import load_policy
-from trainer.plan import Plan, read_plan
+from trainer.plan import Plan
+from trainer.plan_file import read_plan
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ops.demo.processes import Broken, come_up, keep_up, run, thumbwheel
 from ops.demo.stage import PLAN, Stage
-from trainer.plan import read_plan
+from trainer.plan_file import read_plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.integration]
 
