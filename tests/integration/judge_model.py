@@ -10,8 +10,9 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
+from tests.integration.tiny import two_layers
 from trainer.rubric import Case, Message, question
 
 RUBRIC = "The better answer says please."
@@ -35,7 +36,8 @@ def make_judge(folder: Path) -> Path:
     random = Random(0)
     tokenizer = _tokenizer(random)
     torch.manual_seed(0)
-    model = Qwen3ForCausalLM(_config(tokenizer))
+    # With the usual 0.02 so small a model learns nothing in time.
+    model = Qwen3ForCausalLM(two_layers(tokenizer, initializer_range=0.1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE)
     warm_up = LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / _WARM_UP))
     for _ in range(_STEPS):
@@ -85,21 +87,4 @@ def _tokenizer(random: Random) -> PreTrainedTokenizerFast:
         additional_special_tokens=["<|judge|>"],
         padding_side="left",
         chat_template=_TEMPLATE,
-    )
-
-
-def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen3Config:
-    return Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=32,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        initializer_range=0.1,  # with the usual 0.02 so small a model learns nothing in time
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
     )

@@ -4,6 +4,7 @@ They talk nonsense.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -23,7 +24,13 @@ def make_model(folder: Path) -> Path:
     """A Qwen3 of two layers with random weights, as Hugging Face would save it."""
     tokenizer = _tokenizer()
     torch.manual_seed(0)
-    config = Qwen3Config(
+    Qwen3ForCausalLM(two_layers(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def two_layers(tokenizer: PreTrainedTokenizerFast, **more: Any) -> Qwen3Config:
+    return Qwen3Config(
         vocab_size=len(tokenizer),
         hidden_size=64,
         intermediate_size=128,
@@ -35,10 +42,8 @@ def make_model(folder: Path) -> Path:
         tie_word_embeddings=True,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **more,
     )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def make_adapter(model: Path, store: Path, name: str, seed: int = 1) -> Path:
