@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
 
 from feedback.events import first_complaint
 from feedback.topics import LogAway
@@ -60,6 +60,14 @@ def _no_address(said: object) -> object:
     return said
 
 
+def _header(key: SecretStr) -> SecretStr:
+    said = key.get_secret_value().strip()  # a file ends in a line break, and so do many secrets
+    if not re.fullmatch(r"[ -~]*", said):
+        raise ValueError("expected printable ASCII")
+    return SecretStr(said)
+
+
+Key = Annotated[SecretStr, AfterValidator(_header)]  # that stands in a header
 Folder = Annotated[Path, BeforeValidator(_no_address)]  # s3://… would quietly become s3:/…
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_apart), AfterValidator(_checked)]
 
@@ -98,6 +106,7 @@ def settings_complaint(error: ValidationError) -> str:
         return f"{field}: not set; expected THUMBWHEEL_{field.upper()} in the environment"
     if field in _SECRETS:  # what was got is for no log
         said = first["msg"].replace("items after validation", "characters")
+        said = said.removeprefix("Value error, ")
         return f"{field}: {said.partition(',')[0]}"
     if field in _SAY_IT_ALL:
         return f"{field}: {first['msg'].removeprefix('Value error, ')}"

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from feedback.begin import Addresses, Folder
+from feedback.begin import Addresses, Folder, Key
 from feedback.events import GUARD
 from ops.account import Account
 from ops.decide import Goal, Rules
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     secret: SecretStr | None = None  # the gateway's; only `thumbwheel forget` asks for it
     # All of them: each must have answered with an adapter before users get it.
     engine_url: Annotated[Addresses, NoDecode, Field(min_length=1)] = ("http://127.0.0.1:8001",)
-    engine_key: SecretStr | None = None  # where it takes one to ask an engine for an adapter
+    engine_key: Key | None = None  # where it takes one to ask an engine for an adapter
     ops_metrics_host: str = "127.0.0.1"
     ops_metrics_port: Port = 9103
     ops_tick_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0

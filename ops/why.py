@@ -47,6 +47,7 @@ def state(log: Log, adapters: Path) -> dict[str, Any]:
 
 def story(log: Log, adapters: Path, name: str) -> Story:
     manifest = _named(adapters, name)
+    current(log)  # says so where there is nothing yet
     moves = history.moves(log)
     return Story(
         adapter=name,

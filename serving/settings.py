@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from feedback.begin import Addresses
+from feedback.begin import Addresses, Key
 
 
 def _place(said: object) -> object:
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     name: Annotated[str, Field(min_length=1)] = "model"  # what users ask for, and vLLM serves
     # One vLLM server, or several with commas between.
     engine_url: Annotated[Addresses, NoDecode, Field(min_length=1)] = ("http://127.0.0.1:8001",)
-    engine_key: SecretStr | None = None  # what vLLM was given as --api-key
+    engine_key: Key | None = None  # what vLLM was given as --api-key
     adapters: Place | None = None  # to write down which one an adapter continues
     # The key of the users' pseudonyms. With another one every user is a stranger, and may move
     # to the other side of the split.

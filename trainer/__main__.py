@@ -44,6 +44,7 @@ def main() -> None:
     asked = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("kafka").setLevel(logging.WARNING)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of 4 bit, where nothing is
     _end_when_told(alone=asked.once or asked.if_due)
     with settings_told("trainer", Settings.model_fields):
         if asked.export:

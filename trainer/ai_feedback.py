@@ -3,6 +3,7 @@
 It teaches, and tests nothing. Asked once a round: one that died goes on with what it was told.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -30,6 +31,7 @@ from trainer.watched import Tell
 from trainer.words import Words
 
 Told = dict[Origin, Labels]
+_log = logging.getLogger("trainer")
 
 
 class AiFeedback:
@@ -75,6 +77,10 @@ class AiFeedback:
             principles = self._guide.principles
             told["constitution"] = rewritten(speak, prompts, self._words, principles, plan)
             self._tell("constitution", 1, 1)
+        for origin, labels in told.items():
+            if not labels.pairs:
+                counts = ", ".join(f"{name} {n}" for name, n in labels.counts.items())
+                _log.warning("nothing was learned of what the %s said: %s", origin, counts)
         return told
 
     def _rulings(self, cases: Sequence[Case]) -> list[Ruling]:

@@ -21,7 +21,8 @@ from trainer.watched import Tell as Tell
 Keep = Callable[[State], None]  # after each epoch that counts
 Curves = dict[str, list[float]]
 # Of the way that a first epoch went. Near the parent drift grows with the square of it.
-_PARTS = (1 / 2, 1 / 4, 1 / 8, 1 / 16)
+_PARTS = (1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64)
+_ROOM = 0.75  # of the budget to the parent: the gates measure anew, and chance may be against it
 _log = logging.getLogger("trainer")
 
 
@@ -89,16 +90,28 @@ def go_back(
     policy: Policy, learner: Learner, before: Weights, plan: Plan, epoch: float, tell: Tell
 ) -> float:
     """How many epochs are left, once the policy is within its budgets again."""
-    after, title = policy.weights(), "drift after a part of epoch 1"
-    for at, part in enumerate(_PARTS if epoch == 0 else ()):
-        tell(title, at, len(_PARTS))
-        policy.restore({name: old.lerp(after[name], part) for name, old in before.items()})
-        if not _over(learner.drift(), plan):
-            tell(title, len(_PARTS), len(_PARTS))
-            _log.info("of epoch 1, %g is kept: more is over a KL budget", part)
-            return part
+    part = _part(policy, learner, before, plan, tell) if epoch == 0 else 0.0
+    if part:
+        return part
     policy.restore(before)
     return epoch
+
+
+def _part(policy: Policy, learner: Learner, before: Weights, plan: Plan, tell: Tell) -> float:
+    """Of the first epoch what is well within the budgets, and is now what the policy learned."""
+    after, title = policy.weights(), "drift after a part of epoch 1"
+    near = plan.model_copy(update={"kl_budget_parent": _ROOM * plan.kl_budget_parent})
+    kept = 0.0
+    for at, part in enumerate(_PARTS):
+        tell(title, at, len(_PARTS))
+        policy.restore({name: old.lerp(after[name], part) for name, old in before.items()})
+        if not _over(learner.drift(), near):
+            kept = part
+            break
+    tell(title, len(_PARTS), len(_PARTS))
+    told = "of epoch 1, which went over a KL budget, %g is kept: expected a smaller learning_rate"
+    _log.warning(told, kept)
+    return kept
 
 
 def unsound(epoch: float, error: RoundFailed) -> str:

@@ -204,7 +204,7 @@ class Plan(BaseModel):
             return self
         unread = [
             f"{name} is {value!r}; expected {usual!r} with method {self.method!r}, or to be "
-            f"left out: only {', '.join(readers)} reads it"
+            f"left out: read by {', '.join(readers)} alone"
             for name, readers in DIALS.items()
             if self.method not in readers
             and (value := getattr(self, name)) != (usual := self._usual(name))
@@ -227,6 +227,15 @@ class Plan(BaseModel):
             if (file := getattr(self, name)) is not None and not getattr(self, reader):
                 told = f"{name} is {file!r} and {reader} is 0, so nothing is asked by it"
                 raise ValueError(f"{told}; expected more {reader}, or no {name}")
+        return self
+
+    @model_validator(mode="after")
+    def _may_move(self) -> Self:
+        if self.min_kl_parent >= self.kl_budget_parent:
+            told = f"min_kl_parent is {self.min_kl_parent:g}"
+            raise ValueError(
+                f"{told}; expected less than kl_budget_parent, {self.kl_budget_parent:g}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,8 @@
 """A file → the plan of rounds, or what is wrong in it and what was meant. Knows no torch."""
 
+import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
@@ -23,7 +25,8 @@ def read_plan(path: Path | None) -> Plan:
     if path is None:
         return Plan()
     try:
-        plan = Plan.model_validate_json(path.read_bytes())
+        said = path.read_bytes().removeprefix(BOM_UTF8)
+        plan = Plan.model_validate_json(said)
     except OSError as error:
         raise BadPlan(f"plan is {str(path)!r}; expected a JSON file: {error}") from error
     except ValidationError as error:
@@ -31,8 +34,17 @@ def read_plan(path: Path | None) -> Plan:
         # Those that only wait for others to be right.
         told = "; ".join(_told(one) for one in wrong if one["type"] != "default_factory_not_called")
         raise BadPlan(f"plan {str(path)!r}: {told}") from error
+    if twice := _twice(said):
+        raise BadPlan(f"plan {str(path)!r}: {twice} stands there twice; expected it once")
     check_backend(plan)
     return plan
+
+
+def _twice(said: bytes) -> str | None:
+    """Of a name that stands there twice JSON's readers take the last."""
+    names: list[str] = []
+    json.loads(said, object_pairs_hook=lambda pairs: names.extend(name for name, _ in pairs))
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _told(one: ErrorDetails) -> str:

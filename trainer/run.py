@@ -117,7 +117,7 @@ def _published(
 
 def _warn_of_few_steps(fitted: Fitted, plan: Plan) -> None:
     steps = len(fitted.curves.get("loss", ()))
-    if 0 < steps <= plan.warmup_steps:
+    if fitted.stopped is None and 0 < steps <= plan.warmup_steps:
         _log.warning(
             "the round took %d steps, and its learning rate rises for %d (warmup_steps): little "
             "can be learned; expected more verdicts or epochs, or a smaller batch_size",

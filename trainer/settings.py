@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from feedback.begin import Addresses, Folder
+from feedback.begin import Addresses, Folder, Key
 from trainer.spare import Pace
 
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -23,6 +23,10 @@ def _apart(said: object) -> object:
 def _endpoint(url: str) -> str:
     if "@" in url:  # which is for no log
         raise ValueError("an address has a user or a password in it; expected trainer_judge_key")
+    if "?" in url:  # which may hold a key
+        raise ValueError(
+            "an address has a query; expected one without, such as http://HOST:PORT/v1"
+        )
     if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:]+)(:\d+)?(/[^\s?#]*)?", url):
         raise ValueError(f"{url!r} is no address; expected one such as http://HOST:PORT/v1")
     return url.rstrip("/")
@@ -72,7 +76,7 @@ class Settings(ExportSettings):
     # their users leave of it (docs/training.md).
     trainer_draws_by: Literal["itself", "engines"] = "itself"
     engine_url: Annotated[Addresses, NoDecode, Field(min_length=1)] = ("http://127.0.0.1:8001",)
-    engine_key: SecretStr | None = None  # what vLLM was given as --api-key
+    engine_key: Key | None = None  # what vLLM was given as --api-key
     trainer_draws_at_once: Annotated[int, Field(ge=1)] = 8  # in one engine
     trainer_draws_per_second: Annotated[float, Field(gt=0)] | None = None  # in all of them
     # As many requests of users leave an engine room for ours; with more of them it is left alone.
@@ -88,7 +92,7 @@ class Settings(ExportSettings):
     trainer_report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_apart)] = ()
     # An LLM that judges, where a plan asks for judged_pairs.
     trainer_judge_url: Annotated[str, AfterValidator(_endpoint)] | None = None
-    trainer_judge_key: SecretStr | None = None
+    trainer_judge_key: Key | None = None
     trainer_judge_model: Annotated[str, Field(min_length=1)] | None = None
 
     @property

@@ -40,8 +40,10 @@ def test_a_home_without_a_log_is_named_and_not_made(tmp_path: Path) -> None:
 
 
 def test_before_the_first_split_it_says_so(place: Place) -> None:
-    result = run(place, "status")
-    assert (result.exit_code, "no split on the log yet" in result.output) == (1, True)
+    place.publish("m-v1")
+    for words in (("status",), ("explain", "m-v1")):
+        result = run(place, *words)
+        assert (result.exit_code, "no split on the log yet" in result.output) == (1, True)
 
 
 def test_status_tells_the_split_and_every_adapter(place: Place) -> None:

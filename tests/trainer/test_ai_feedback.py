@@ -127,6 +127,14 @@ def test_the_model_rewrites_its_own_answers_by_a_constitution(
     assert all(one.completion_id and one.user for one in read_lineage(judged.adapters, "tiny-v1"))
 
 
+def test_a_judge_of_whom_nothing_is_learned_is_told_of(
+    judged: Places, caplog: pytest.LogCaptureFixture
+) -> None:
+    with judging(lambda case: "A") as judge:
+        run_round(rated_by(judged, judge), BASE, judged_plan("dpo"), tell=quiet)
+    assert "nothing was learned of what the judge said: judged: by position 1" in caplog.text
+
+
 def test_of_several_processes_one_asks_and_all_hear(judged: Places, tmp_path: Path) -> None:
     (tmp_path / "principles").write_text("Be kind.\n")
     fields = {"constitution": str(tmp_path / "principles"), "rewritten_answers": 4, "processes": 2}

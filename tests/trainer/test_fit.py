@@ -55,7 +55,9 @@ def test_where_no_part_is_within_its_budgets_it_is_its_parent_again(
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_of_a_first_epoch_that_went_too_far_a_part_is_kept(policy: Policy) -> None:
+def test_of_a_first_epoch_that_went_too_far_a_part_is_kept(
+    policy: Policy, caplog: pytest.LogCaptureFixture
+) -> None:
     before, lessons = policy.weights(), taught(policy)
     once = PLAN.model_copy(update={"epochs": 1})
     (far,) = fit(policy, lessons, once, tell=quiet).curves["kl_parent"]
@@ -63,7 +65,8 @@ def test_of_a_first_epoch_that_went_too_far_a_part_is_kept(policy: Policy) -> No
     policy.restore(before)
     tight = once.model_copy(update={"kl_budget_parent": far / 2})
     fitted = fit(policy, lessons, tight, tell=quiet)
-    assert fitted.kept_epochs in (1 / 2, 1 / 4, 1 / 8)
+    assert 0 < fitted.kept_epochs < 1
+    assert "of epoch 1, which went over a KL budget, 0." in caplog.text
     assert fitted.stopped is not None
     assert fitted.stopped.startswith("epoch 1 reached ")
     assert fitted.curves["kl_parent"] == (far,)  # a number for each epoch

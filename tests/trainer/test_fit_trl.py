@@ -122,7 +122,7 @@ def test_of_a_first_epoch_that_went_too_far_a_part_is_kept(policy: Policy) -> No
     policy.restore(before)
     tight = KTO.model_copy(update={"kl_budget_parent": far / 2})
     fitted = fit_trl(policy, thumbs(policy), tight, tell=quiet)
-    assert fitted.kept_epochs in (1 / 2, 1 / 4, 1 / 8)
+    assert 0 < fitted.kept_epochs < 1
     assert fitted.stopped is not None
     assert fitted.stopped.startswith("epoch 1 reached ")
     assert any(not torch.equal(before[name], now) for name, now in policy.weights().items())

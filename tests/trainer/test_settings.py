@@ -58,7 +58,7 @@ def test_a_judge_is_an_address_a_model_and_a_key_that_no_log_shows(
         ("localhost:8001", "'localhost:8001' is no address; expected one such as http://HOST:"),
         ("ftp://host/v1", "'ftp://host/v1' is no address"),
         ("http:///v1", "'http:///v1' is no address"),
-        ("http://host/v1?key=a", "is no address"),
+        ("http://host/v1?key=s3cret", "an address has a query; expected one without, such as http"),
         ("http://host:port/v1", "is no address"),
         ("http://ann:s3cret@host/v1", "a user or a password in it; expected trainer_judge_key"),
     ],
@@ -73,6 +73,26 @@ def test_a_judge_without_a_place_is_refused_and_no_password_is_told(
     told = capsys.readouterr().err
     assert why in told
     assert "s3cret" not in told
+
+
+def test_a_key_from_a_file_may_end_its_line(judged: pytest.MonkeyPatch) -> None:
+    judged.setenv("THUMBWHEEL_TRAINER_JUDGE_URL", "http://127.0.0.1:8001/v1")
+    judged.setenv("THUMBWHEEL_TRAINER_JUDGE_KEY", "s3cret\n")
+    found = Settings().judge
+    assert found and found.key and found.key.get_secret_value() == "s3cret"
+
+
+@pytest.mark.parametrize("key", ["s3\ncret", "s3crét"])
+@pytest.mark.parametrize("name", ["TRAINER_JUDGE_KEY", "ENGINE_KEY"])
+def test_a_key_that_no_header_can_hold_is_refused_untold(
+    monkeypatch: pytest.MonkeyPatch, name: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THUMBWHEEL_MODEL", "/models/small")
+    monkeypatch.setenv(f"THUMBWHEEL_{name}", key)
+    with pytest.raises(SystemExit), settings_told("trainer", Settings.model_fields):
+        Settings()
+    told = f"settings: {name.lower()}: expected printable ASCII\n"
+    assert capsys.readouterr().err == told
 
 
 def test_engines_draw_only_where_they_are_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
