@@ -152,7 +152,8 @@ def test_once_gives_a_round_and_its_last_line_says_what_came_of_it(home: Path) -
     assert ended.stdout == "published: tiny-v1, all gates passed\n"
     assert re.search(r"epoch 2 of 2: loss \d.*, KL to the parent \d.* nats; ", ended.stderr)
     assert load(home / "adapters", "tiny-v1").passed
-    strict = PLAN.model_copy(update={"kl_budget_parent": 1e-6}).model_dump(mode="json")
+    tight = {"kl_budget_parent": 1e-6, "min_kl_parent": 0.0}
+    strict = PLAN.model_copy(update=tight).model_dump(mode="json")
     (home / "strict.json").write_text(json.dumps(strict))
     ended = train(home, "--once", "--plan", str(home / "strict.json"))
     assert ended.returncode == EXIT_CODES["gated"]

@@ -103,7 +103,8 @@ def test_of_torchruns_processes_the_first_alone_tells_that_a_round_is_gated(
     places: Places, tmp_path: Path
 ) -> None:
     rated_by_base(Path(places.base), places.examples)
-    environ, tight = environment(places), {"processes": 2, "kl_budget_parent": 1e-6}
+    tight = {"processes": 2, "kl_budget_parent": 1e-6, "min_kl_parent": 0.0}
+    environ = environment(places)
     (tmp_path / "plan.json").write_text(json.dumps(PLAN.model_dump(mode="json") | tight))
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [sys.executable, "-m", *torchrun, "-m", "trainer", "--once"]
