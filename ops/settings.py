@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     # The control API.
     ops_host: str = "127.0.0.1"
     ops_port: Port = 9104
-    ops_key: SecretStr | None = None  # without one nobody may change anything through it
+    ops_key: Key | None = None  # without one nobody may change anything through it
     # An alert undoes no promotion that is older.
     ops_alert_reach_seconds: Annotated[float, Field(gt=0)] = 86400.0
     # Of several controllers one leads; where it dies, another one does after so long.

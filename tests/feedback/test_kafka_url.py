@@ -30,6 +30,8 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     [
         ("kafka://", "expected kafka://HOST:PORT"),
         ("kafka://ann:pw@a:9092", "^log url has a user or a password in it; expected kafka://HOST"),
+        ("kafka://a:9092?client=/no@where.json", "the client file /no@where.json cannot be read"),
+        ("kafka://ann:p?w@a:9092", "^log url has a user or a password in it"),
         ("kafka://a:9092/topic", "expected kafka://HOST:PORT"),
         ("kafka://a:9092?partitions=0", r"partitions: .*greater than or equal to 1 \(got '0'\)"),
         ("kafka://a:9092?partition=3", "partition: Extra inputs are not permitted"),

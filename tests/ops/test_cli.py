@@ -107,6 +107,7 @@ def test_a_wrong_setting_ends_a_round_by_hand_as_the_trainer_would(
 @pytest.mark.parametrize("setting", ["ENGINE_URL", "OPS_PROMETHEUS_URL", "LOG"])
 def test_no_password_is_told(place: Place, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     kind = "kafka" if setting == "LOG" else "http"
+    # Settings come from there; nothing of ours is replaced.
     monkeypatch.setenv(f"THUMBWHEEL_{setting}", f"{kind}://ann:fiddle@[a b")
     wrong = run(place, "status")
     assert wrong.exit_code

@@ -75,3 +75,12 @@ def test_what_is_wrong_is_told_with_its_value(
     with pytest.raises(ValidationError) as error:
         Settings()
     assert told in str(error.value)
+
+
+def test_a_key_from_a_file_may_end_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THUMBWHEEL_OPS_KEY", "the operators'\n")
+    key = Settings().ops_key
+    assert key and key.get_secret_value() == "the operators'"
+    monkeypatch.setenv("THUMBWHEEL_OPS_KEY", "the\noperators'")
+    with pytest.raises(ValidationError, match="expected printable ASCII"):
+        Settings()

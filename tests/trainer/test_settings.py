@@ -1,3 +1,5 @@
+"""Settings are read from the environment: that alone is changed here, nothing of ours."""
+
 from pathlib import Path
 
 import pytest
