@@ -94,14 +94,14 @@ def test_the_gateway_says_that_it_cannot_store_and_loses_nothing(pair: Pair, app
 
 
 def test_the_worker_waits_for_room_and_goes_on(pair: Pair, app: App) -> None:
-    fill_disk(pair.worker, 20_000)
+    fill_disk(pair.worker, 8000)  # of one row a file of examples is longer
     ids = [app.ask() for _ in range(50)]
     for number, completion_id in enumerate(ids):
         assert app.judge(completion_id, f"k{number}")
     until(
         lambda: b"no verdict is joined at the moment" in pair.worker.output.read_bytes(), seconds=60
     )
-    assert len(_settled(pair)) < 50
+    assert not _settled(pair)
     make_room(pair.worker)
     until(lambda: len(_settled(pair)) == 50, seconds=60)
     assert pair.worker.process is not None
