@@ -17,12 +17,12 @@ from feedback.begin import settings_told
 from feedback.examples import BadExamples
 from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
+from trainer.advice import read_whole
 from trainer.attempt import attempt
 from trainer.base_model import base_files
 from trainer.due import Rules
 from trainer.endings import CODES_TOLD, EXIT_CODES, FAILED, NOT_DUE, NobodyAnswers, RoundFailed
-from trainer.golden import BadGolden, read_golden
-from trainer.guide import BadGuide, read_guide, require_judge
+from trainer.guide import require_judge
 from trainer.lock import RoundRunning
 from trainer.loop import Loop, Start
 from trainer.metrics import Metrics
@@ -30,7 +30,7 @@ from trainer.newest import Newest
 from trainer.parent import AnotherName, SplitReader
 from trainer.past import Ended
 from trainer.plan import Plan
-from trainer.plan_file import read_plan
+from trainer.plan_file import BadPlan
 from trainer.record import Record
 from trainer.settings import ExportSettings, Settings, placed
 from trainer.tally import Tally
@@ -51,9 +51,7 @@ def main() -> None:
             return export(ExportSettings())
         settings = Settings()
         # For --blank too: `up` runs that first, and the engine takes minutes.
-        plan = read_plan(settings.trainer_plan)
-        read_golden(plan.golden)  # each round reads it anew; what is wrong today is told today
-        read_guide(plan)
+        plan = read_whole(settings.trainer_plan)  # what is wrong today is told today
         require_judge(plan, settings.judge)
         require(settings.trainer_report_to)
         here = placed()
@@ -161,7 +159,7 @@ def _single(parent: str, settings: Settings, plan: Plan) -> int:
     try:
         _has_config(settings.model)
         ended = attempt(parent, settings, plan)
-    except (RoundRunning, BadGolden, BadGuide) as error:
+    except (RoundRunning, BadPlan) as error:
         sys.exit(str(error))
     except Exception as error:
         _tell_failure(error)
@@ -190,7 +188,7 @@ def _loop(settings: Settings, plan: Plan, split: SplitReader, *, began: datetime
         lessons=name_of(plan.method),
     )
     newest = Newest(settings.adapters, settings.name)
-    tally = Tally(settings.examples, plan.method)
+    tally = Tally(settings.examples, plan.method, plan.holdout_percent)
     return Loop(rules, split, tally, newest, began=began)
 
 

@@ -8,12 +8,22 @@ from pathlib import Path
 from feedback.events import BASE
 from feedback.examples import Watermark
 from trainer.adapters import verify
+from trainer.golden import read_golden
+from trainer.guide import read_guide
 from trainer.plan import Plan
 from trainer.plan_file import BadPlan as BadPlan
-from trainer.plan_file import read_plan as read_plan
+from trainer.plan_file import read_plan
 from trainer.recommend import Advice as Advice
 from trainer.recommend import advise
 from trainer.tally import said
+
+
+def read_whole(path: Path | None) -> Plan:
+    """A plan whose files can be read, too. Each round reads those anew."""
+    plan = read_plan(path)
+    read_golden(plan.golden)
+    read_guide(plan)
+    return plan
 
 
 def advice(

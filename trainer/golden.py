@@ -8,11 +8,12 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from feedback.events import first_complaint
+from trainer.plan_file import BadPlan
 
 Filled = Annotated[str, Field(min_length=1)]
 
 
-class BadGolden(ValueError):
+class BadGolden(BadPlan):
     """No golden prompts can be asked; the message names the file, the line, the field."""
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trainer.plan import Plan
+from trainer.plan_file import BadPlan
 from trainer.settings import JudgeAt
 
 _RUBRIC = """\
@@ -12,7 +13,7 @@ does not know, harms nobody, and is no longer than it needs to be. Length, polis
 are no merits of their own."""
 
 
-class BadGuide(ValueError):
+class BadGuide(BadPlan):
     """No AI can be asked by it; the message names the file and what was expected."""
 
 

@@ -35,8 +35,8 @@ class Metrics(Collector):
         yield from _newest(seen.past.newest)
         yield from _under_way(seen.under_way)
         told = (
-            "New thumbs on the stable adapter's answers that no round has used; pairs or rankings "
-            "where the plan's method learns from those."
+            "New thumbs to learn from on the stable adapter's answers that no round has used; "
+            "pairs or rankings where the plan's method learns from those."
         )
         yield _gauge("waiting_lessons", told, seen.waiting)
 

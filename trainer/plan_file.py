@@ -17,7 +17,7 @@ from trainer.plan import Plan
 
 
 class BadPlan(ValueError):
-    """A file that holds no plan; the message names the file and what is wrong in it."""
+    """Rounds cannot be run by it; the message names the file and what is wrong in it."""
 
 
 def read_plan(path: Path | None) -> Plan:

@@ -13,8 +13,8 @@ def said(
     folder: Path,
     adapter: str,
     after: Watermark,
-    until: Watermark | None = None,
-    holdout_percent: float = 0.0,
+    until: Watermark | None,
+    holdout_percent: float,
 ) -> list[Seen]:
     """Of this adapter's answers, what settled beyond `after`, and not beyond `until`."""
     found = batches(folder, after, until)
@@ -25,22 +25,22 @@ def of(adapter: str, read: Iterable[list[Seen]]) -> list[Seen]:
     return [one for one in chain.from_iterable(read) if adapter in one.adapters]
 
 
-def _read(batch: Batch, holdout_percent: float = 0.0) -> list[Seen]:
+def _read(batch: Batch, holdout_percent: float) -> list[Seen]:
     return [one for row in rows(batch) if (one := seen(row, holdout_percent))]
 
 
 class Tally:
-    """Rough, as a reason to start: a changed verdict counts twice, what will be held out counts
-    too, what only an earlier thumb makes a pair of counts not at all. The round itself is exact.
+    """Rough, as a reason to start: a changed verdict counts twice, what only an earlier thumb makes
+    a pair of counts not at all. The round itself is exact.
     """
 
-    def __init__(self, folder: Path, method: Method = "kto") -> None:
-        self._folder, self._method = folder, method
+    def __init__(self, folder: Path, method: Method, holdout_percent: float) -> None:
+        self._folder, self._method, self._held = folder, method, holdout_percent
         self._seen: dict[Path, list[Seen]] = {}  # of the files that were asked for last
         self._counted: tuple[str, list[Path], int] = ("", [], 0)
 
     def lessons(self, adapter: str, after: Watermark) -> int:
-        """Those in this adapter's answers that settled beyond `after`."""
+        """Those to learn from in this adapter's answers that settled beyond `after`."""
         found = batches(self._folder, after)
         paths = [batch.path for batch in found]
         if self._counted[:2] != (adapter, paths):
@@ -51,4 +51,4 @@ class Tally:
     def _of(self, batch: Batch) -> list[Seen]:
         if batch.path in self._seen:
             return self._seen[batch.path]
-        return _read(batch)
+        return [one for one in _read(batch, self._held) if not one.held]

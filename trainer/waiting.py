@@ -25,7 +25,7 @@ class Seen(NamedTuple):
     held: bool = False  # it is to test on, not to learn from
 
 
-def seen(row: Example, holdout_percent: float = 0.0) -> Seen | None:
+def seen(row: Example, holdout_percent: float) -> Seen | None:
     """None where nothing could be learned from it."""
     compares = row.correction is not None or row.winner in ("a", "b")
     if row.retracted or row.weight <= 0 or row.withheld or not row.answer_ids:

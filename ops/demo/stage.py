@@ -14,7 +14,7 @@ PLAN = Path(str(files(__package__))) / "plan.json"
 PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 # The rules are the real ones; only the steps are quick.
 QUICK = {
-    "THUMBWHEEL_TRAINER_MIN_EXAMPLES": "260",
+    "THUMBWHEEL_TRAINER_MIN_EXAMPLES": "235",
     "THUMBWHEEL_TRAINER_RETRY_SECONDS": "5",
     "THUMBWHEEL_TRAINER_SCORE_PER_MINUTE": "240",
     "THUMBWHEEL_FEEDBACK_LINGER_SECONDS": "1",

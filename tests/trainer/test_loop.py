@@ -30,7 +30,9 @@ def log(tmp_path: Path) -> Iterator[Log]:
 @pytest.fixture
 def loop(log: Log, tmp_path: Path) -> Loop:
     newest = Newest(tmp_path / "store", "tiny")
-    return Loop(RULES, SplitReader(log, "tiny"), Tally(tmp_path / "examples"), newest, began=DAY)
+    return Loop(
+        RULES, SplitReader(log, "tiny"), Tally(tmp_path / "examples", "kto", 0), newest, began=DAY
+    )
 
 
 def thumbs(folder: Path, start: int, end: int, adapter: str = BASE) -> None:

@@ -31,9 +31,13 @@ from trainer.loop import Loop
 from trainer.newest import Newest
 from trainer.parent import Serving, SplitReader
 from trainer.record import Record
+from trainer.reserved import is_held_out
 from trainer.run import Places
 from trainer.settings import Settings
 from trainer.tally import Tally
+
+# Of 96 thumbs.
+TO_LEARN_FROM = sum(not is_held_out(example(n), PLAN.holdout_percent) for n in range(96))
 
 
 def environment(places: Places, **more: str) -> dict[str, str]:
@@ -68,7 +72,7 @@ def log(settings: Settings) -> Iterator[Log]:
 def loop(settings: Settings, split: SplitReader) -> Loop:
     rules = Rules(min_examples=60, min_rows=60, interval_seconds=60)
     newest = Newest(settings.adapters, settings.name)
-    return Loop(rules, split, Tally(settings.examples), newest, began=datetime.now(UTC))
+    return Loop(rules, split, Tally(settings.examples, "kto", 0), newest, began=datetime.now(UTC))
 
 
 @pytest.fixture
@@ -316,8 +320,8 @@ def test_the_trainer_waits_while_a_canary_is_on_trial(
         b'{"kind": "split", "v": 1, "revision": 1, "stable": "base", "canary": "tiny-v1"}',
     )
     with trainer(places, tmp_path / "said") as port:
-        wait_for(port, "waiting_lessons 96.0")
-        wait_for(port, "waiting_lessons 96.0")
+        wait_for(port, f"waiting_lessons {float(TO_LEARN_FROM)}")
+        wait_for(port, f"waiting_lessons {float(TO_LEARN_FROM)}")
     assert (tmp_path / "said").read_text() == ""
     assert not places.adapters.exists()
 
@@ -331,7 +335,7 @@ def test_the_trainer_makes_an_adapter_when_enough_thumbs_have_come(
         wait_for(port, 'rounds_total{outcome="published"} 1.0')
     said = (tmp_path / "said").read_text()
     assert load(places.adapters, "tiny-v1").passed
-    assert "a round on base: 96 new thumbs" in said
+    assert f"a round on base: {TO_LEARN_FROM} new thumbs" in said
     assert "epoch 2 of 2: done in" in said
 
 

@@ -33,13 +33,13 @@ def test_each_method_counts_what_it_can_learn_from(
 ) -> None:
     settle(tmp_path, SAID[:6], start=0, end=6)
     settle(tmp_path, SAID[6:], start=6, end=18)
-    assert Tally(tmp_path, method).lessons(BASE, {}) == expected
+    assert Tally(tmp_path, method, 0).lessons(BASE, {}) == expected
 
 
 def test_thumbs_of_two_files_may_pair(tmp_path: Path) -> None:
     settle(tmp_path, [example(0)], start=0, end=1)
     settle(tmp_path, [example(1, up=False)], start=1, end=2)
-    assert Tally(tmp_path, "dpo").lessons(BASE, {}) == 1
+    assert Tally(tmp_path, "dpo", 0).lessons(BASE, {}) == 1
 
 
 def test_every_method_has_a_name_for_what_it_counts() -> None:
@@ -61,4 +61,4 @@ def test_of_a_method_that_is_left_open_every_verdict_counts() -> None:
 
 def test_nothing_said_is_nothing_to_learn_from() -> None:
     assert all(count(method, []) == 0 for method in KINDS)
-    assert seen(comparison(0, "both_bad")) is None
+    assert seen(comparison(0, "both_bad"), 0) is None
