@@ -11,7 +11,7 @@ from rich.table import Table
 from trainer.adapters import Manifest, published
 
 _UNKNOWN = "-"
-_COLUMNS = ("adapter", "drift, nats", "what judged it", "how it answers")
+_COLUMNS = ("adapter", "how far it went", "what judged it", "how it answers")
 
 
 def rounds(adapters: Path) -> Table:
@@ -29,6 +29,7 @@ def _told(one: Manifest, made: Mapping[str, Manifest]) -> Iterator[list[str]]:
     method = str(one.plan.get("method", _UNKNOWN))
     yield [one.name, f"of {one.parent}", method, outcome(one)]
     yield [
+        _line("epochs kept", scores.get("kept_epochs"), "{:g}".format),
         _line("KL to base", kl.get("base"), "{:.2f}".format),
         _line("√KL to parent", kl.get("parent"), lambda nats: f"{sqrt(max(nats, 0)):.2f}"),
     ]

@@ -66,6 +66,7 @@ def _budget(name: str, kl: Estimate, budget: float) -> GateResult:
 
 
 def scores(measured: Measured) -> Iterator[tuple[str, float]]:
+    yield "kept_epochs", measured.kept_epochs
     others = ("kl_parent_k2", "kl_parent_k3", "kl_base_k2", "kl_base_k3")
     yield from ((name, getattr(measured.drift, name).value) for name in others)
     yield from behaviour_scores(measured.candidate, measured.parent)

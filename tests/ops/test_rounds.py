@@ -14,6 +14,7 @@ from tests.ops.made import FAILED, Place
 from trainer.adapters import Estimate, Manifest
 
 SEEN = {
+    "kept_epochs": 0.5,
     "reward_gain": 0.5,
     "reward_gain_per_root_nat": 0.25,
     "second_opinion_gain": 0.4,
@@ -71,6 +72,7 @@ def test_what_the_watch_saw_is_told(place: Place) -> None:
         "parent": f"of {BASE}",
         "method": "rloo",
         "outcome": "failed kl",
+        "epochs kept": "0.5",
         "KL to base": "9.00",
         "√KL to parent": "2.00",
         "reward gained": "+0.50",

@@ -168,4 +168,4 @@ def test_the_manifest_keeps_what_was_measured_of_both() -> None:
     assert (kept["repetition"], kept["repetition_parent"]) == (0.02, 0.02)
     assert (kept["length"], kept["length_parent"]) == (20.0, 30.0)
     assert (kept["golden_failed"], kept["language_drift"]) == (0.0, 0.0)
-    assert kept["held_out_accuracy"] == 1.0
+    assert (kept["held_out_accuracy"], kept["kept_epochs"]) == (1.0, 2)
