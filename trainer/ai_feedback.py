@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainer.batch import Text
 from trainer.checkpoint import Checkpoint
@@ -34,6 +34,20 @@ Told = dict[Origin, Labels]
 _log = logging.getLogger("trainer")
 
 
+class Heard(NamedTuple):
+    """What an AI said beside users; and who it was, with the digests of what it went by."""
+
+    items: Items[Any]
+    advisers: dict[str, str]
+
+
+class _Kept(NamedTuple):
+    """For a round that goes on: whatever its files have become, this was said by those."""
+
+    advisers: dict[str, str]
+    told: Told
+
+
 class AiFeedback:
     """What is wrong with its files is told before anything is read or loaded."""
 
@@ -44,26 +58,25 @@ class AiFeedback:
         require_judge(probes.plan, places.judge)
         _require_words(probes.plan, probes.words)
 
-    @property
-    def advisers(self) -> dict[str, str]:
-        """Who says it, and the digests of what they go by: the plan knows no more than files."""
+    def heard(self, policy: Policy, items: Items[Any]) -> Heard:
+        """What is asked at the round's start, of the parent's answers."""
+        if not _wanted(self._plan):
+            return Heard(items, {})
+        checkpoint = Checkpoint(self._places.state)
+        kept = self._ranks.from_first(lambda: _read(checkpoint.labels()))
+        if kept is None:
+            kept = _Kept(self._advisers(), self._asked(policy, items))
+            self._ranks.only_first(checkpoint.keep_labels)(_written(kept))
+        return Heard(beside(items, kept.told, self._plan), kept.advisers)
+
+    def _advisers(self) -> dict[str, str]:
+        """The plan knows no more of what they go by than files."""
         plan, guide, found = self._plan, self._guide, dict[str, str]()
         if plan.judged_pairs and self._places.judge:
             found |= {"judge": self._places.judge.model, "judge_rubric": _digest(guide.rubric)}
         if plan.rewritten_answers:
             found["constitution"] = _digest("\n".join(guide.principles))
         return found
-
-    def heard(self, policy: Policy, items: Items[Any]) -> Items[Any]:
-        """What is asked at the round's start, of the parent's answers."""
-        if not _wanted(self._plan):
-            return items
-        checkpoint = Checkpoint(self._places.state)
-        told = self._ranks.from_first(lambda: _read(checkpoint.labels()))
-        if told is None:
-            told = self._asked(policy, items)
-            self._ranks.only_first(checkpoint.keep_labels)(_written(told))
-        return beside(items, told, self._plan)
 
     def _asked(self, policy: Policy, items: Items[Any]) -> Told:
         assert self._words is not None
@@ -124,17 +137,19 @@ def _require_words(plan: Plan, words: Words | None) -> None:
             raise RoundFailed(f"{told}; expected a chat template: {error}") from error
 
 
-def _written(told: Told) -> object:
-    return {origin: [labels.pairs, labels.counts] for origin, labels in told.items()}
+def _written(kept: _Kept) -> object:
+    told = {origin: [labels.pairs, labels.counts] for origin, labels in kept.told.items()}
+    return {"advisers": kept.advisers, "told": told}
 
 
-def _read(kept: object) -> Told | None:
-    if not isinstance(kept, dict):
+def _read(kept: Any) -> _Kept | None:
+    if not isinstance(kept, dict) or kept.keys() != {"advisers", "told"}:
         return None
-    return {
+    told: Told = {
         origin: Labels([(_text(*better), _text(*worse)) for better, worse in pairs], counts)
-        for origin, (pairs, counts) in kept.items()
+        for origin, (pairs, counts) in kept["told"].items()
     }
+    return _Kept(kept["advisers"], told)
 
 
 def _text(prompt: list[int], answer: list[int]) -> Text:

@@ -83,11 +83,6 @@ class Checkpoint:
         state = State(**torch.load(BytesIO(raw), "cpu", weights_only=True))
         return Saved(mark, state, at)
 
-    def read_until(self) -> Watermark | None:
-        """How far the round that it is of had read."""
-        saved = self.read()
-        return saved.mark.watermark if saved else None
-
     def clear(self) -> None:
         self._path.unlink(missing_ok=True)
         self._draft.unlink(missing_ok=True)

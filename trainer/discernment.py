@@ -3,13 +3,14 @@
 By log-odds that somebody likes an answer. Every interval is of 95%.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
 
 from trainer.calibration import calibrated_brier
 from trainer.held_out import Interval, accuracy
+from trainer.verdicts import Verdict, apart
 
 _Z95 = 1.96
 
@@ -45,16 +46,16 @@ class Discernment:
         return found
 
     def is_worse_than_chance(self) -> str | None:
-        """Why nothing should be learned from it; None where something, or where nobody knows.
-
-        Of thumbs and pairs together: of the two, whichever tells more orders decides.
-        """
-        found = self._orders()
+        """Why nothing should be learned from it; None where something, or where nobody knows."""
+        found = self.orders()
         if found is None or found.high > 0.5:
             return None
         return f"{found.share:.1%} of held-out orders are right (95 %: at most {found.high:.1%})"
 
-    def _orders(self) -> Interval | None:
+    def orders(self) -> Interval | None:
+        """The share of all orders that it tells right, of thumbs and pairs together: of the two,
+        whichever tells more decides.
+        """
         share, of_thumbs = self._orders_of_thumbs()
         of = of_thumbs + len(self.leads)
         won = sum((lead > 0) + (lead == 0) / 2 for lead in self.leads)
@@ -70,6 +71,16 @@ class Discernment:
             return 0.0, 0.0
         share = accuracy(ups, downs).share
         return share, _count(share, len(ups), len(downs))
+
+
+def discernment(
+    worth: Callable[[Sequence[Verdict]], Sequence[float]], held: Sequence[Verdict]
+) -> Discernment:
+    """`worth`: of each answer that these verdicts are about, a pair's better one first."""
+    rows, pairs = apart(held)
+    of_pairs = worth(pairs)
+    leads = [won - lost for won, lost in zip(of_pairs[::2], of_pairs[1::2], strict=True)]
+    return Discernment(worth(rows), [row.liked for row in rows], leads)
 
 
 def wilson(share: float, of: float) -> Interval:

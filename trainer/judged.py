@@ -41,19 +41,19 @@ def judged(
 ) -> Labels:
     """The order of the two is drawn; the judge is asked in both."""
     random = Random(f"{plan.seed}/judge")
-    picked = some(prompts, plan.judged_pairs, random)
+    affordable = min(plan.judged_pairs, plan.judge_questions // 2)
+    picked = some(prompts, affordable, random)
     texts = speak([prompt for prompt in picked for _ in range(2)], random.randrange(2**31)).texts
     drawn = list(zip(texts[::2], texts[1::2], strict=True))
     ordered = [two if random.random() < 0.5 else two[::-1] for two in drawn]
     cases = [(two, _case(two, words)) for two in ordered]
-    differ = [one for one in cases if one[1].first != one[1].second]
-    asked = differ[: plan.judge_questions // 2]
+    asked = [one for one in cases if one[1].first != one[1].second]
     rulings = ask([case for _, case in asked])
     if rulings and set(rulings) == {"declined"}:
         raise RoundFailed(f"the judge declined all {len(rulings)} pairs; the log has why")
     fates = Counter[Fate](rulings)
-    fates["same answers"] = len(cases) - len(differ)
-    fates["over budget"] = len(differ) - len(asked)
+    fates["same answers"] = len(cases) - len(asked)
+    fates["over budget"] = plan.judged_pairs - affordable
     pairs = [
         two if one == "first" else two[::-1]
         for one, (two, _) in zip(rulings, asked, strict=True)

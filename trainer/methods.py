@@ -84,6 +84,11 @@ def usual_beta(method: Method) -> float:
     return 2.0 if method == "simpo" else 0.1
 
 
+def usual_epochs(method: Method) -> int:
+    """Of an online method each draws anew; in the first there is no drift yet to pay for."""
+    return 4 if method in ONLINE else 1
+
+
 def usual_kl_weight(method: Method) -> float:
     """Without it a policy gradient knows no bounds but the budgets."""
     return 0.05 if method in ROLLOUTS else 0.0

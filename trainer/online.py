@@ -40,10 +40,12 @@ class OnlineLessons:
     def __init__(self, teacher: Teacher, policy: Policy, plan: Plan) -> None:
         self._teacher, self._plan = teacher, plan
         self._now = _taught(policy, [], plan)
+        self._drawn: Sequence[Text] = ()
 
     @property
     def texts(self) -> Sequence[Text]:
-        return self._now.texts
+        """All that was drawn: however few have rivals, the drift is to be known."""
+        return self._drawn
 
     def __len__(self) -> int:
         return len(self._now)
@@ -67,7 +69,7 @@ class OnlineLessons:
                 "no two answers to any prompt differ in their reward; more of them may "
                 "(answers_per_prompt, online_prompts)"
             )
-        self._now = _taught(policy, found, self._plan)
+        self._now, self._drawn = _taught(policy, found, self._plan), drawn.texts
         prompts = len(drawn.texts) / self._plan.answers_per_prompt
         return drawn.told | {"prompts_with_rivals": len(found) / prompts}
 

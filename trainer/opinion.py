@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from trainer.discernment import Discernment
-from trainer.held_out import Interval
 from trainer.rows import Row
-from trainer.verdicts import Verdict, apart
+from trainer.verdicts import Verdict
 
 _SPREAD = 2.0  # of answers' log-odds, before any verdict is heard
 _STEPS = 200
@@ -33,15 +31,6 @@ class Opinion:
         """(N,) of (N, H)."""
         found: Tensor = self._seen(states) @ self.weight + self.bias
         return found
-
-    def order(self, states: Tensor, verdicts: Sequence[Verdict]) -> Interval | None:
-        """Of thumbs alone, or of pairs alone: the share of better and worse told in order."""
-        worth: list[float] = self.worth(states).tolist()
-        rows, _ = apart(verdicts)
-        if rows:
-            return Discernment(worth, [row.liked for row in rows], ()).auroc()
-        leads = [won - lost for won, lost in zip(worth[::2], worth[1::2], strict=True)]
-        return Discernment((), (), leads).accuracy()
 
     def _seen(self, states: Tensor) -> Tensor:
         return (states.double().cpu() - self.centre) / self.widths

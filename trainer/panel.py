@@ -36,11 +36,9 @@ def _words(judge: Judge, memory: JudgeMemory, questions: Sequence[Sequence[Messa
     new = [digest for digest in asked if digest not in known]
 
     def heard(at: int, said: str | None) -> None:
-        if said is None:  # it may be of another mind tomorrow
-            known[new[at]] = "declined"
-            return
-        known[new[at]] = word_of(said)
-        memory.keep(new[at], known[new[at]])
+        known[new[at]] = word = "declined" if said is None else word_of(said)
+        if word not in ("declined", "unreadable"):  # it may be of another mind tomorrow
+            memory.keep(new[at], word)
 
     judge.ask([asked[digest] for digest in new], heard)
     return [known[_digest(judge.model, one)] for one in questions]

@@ -15,6 +15,7 @@ from trainer.methods import (
     WITH_PARENT,
     Method,
     usual_beta,
+    usual_epochs,
     usual_kl_weight,
     usual_sft_weight,
 )
@@ -52,7 +53,7 @@ class Plan(BaseModel):
     method: Method = "kto"
     # "trl": TRL's own trainer takes the steps, to compare with; pip install 'thumbwheel[trl]'.
     backend: Backend = "own"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     # Of the CPU. Threads on cores shared with a busy engine wait for each other: seen once, a tiny
     # model's round took 14 s with two and 0.7 s with one. On idle cores two may be worth it.
     threads: Count = 1
@@ -96,7 +97,7 @@ class Plan(BaseModel):
     # Is an answer worth more or less for its length? False: a term of length, learned beside all
     # else, is left out of the reward. What else tells of an answer's length stays.
     reward_by_length: bool = False
-    online_prompts: Count = 256  # of each epoch, which is an iteration: then answers are drawn anew
+    online_prompts: Count = 128  # of each epoch, which is an iteration: then answers are drawn anew
     answers_per_prompt: Annotated[int, Field(ge=2, le=1000)] = 4
     # PPO's, GRPO's and RLOO's: a token's chance gains nothing beyond a factor of 1 ± this.
     ratio_clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -127,10 +128,12 @@ class Plan(BaseModel):
     up_weight_cap: Annotated[float, Field(ge=1)] = 3.0
     # On the batch's own drift from the parent, k2; after each epoch it grows or shrinks by up to a
     # fifth, towards kl_target nats an answer. 0: off, the budgets alone hold the round. With ppo,
-    # grpo and rloo, 0.05 at first: there it is what a nat costs of the reward, token by token.
+    # grpo and rloo, 0.05 at first: there it is what a nat costs of the reward, token by token,
+    # from the second epoch on: answers of the first are drawn from the parent itself.
     kl_weight: NotNegative = Field(default_factory=lambda known: usual_kl_weight(known["method"]))
     kl_target: Positive = 2.0
-    epochs: Count = 1
+    # Four with online methods, which draw anew in each.
+    epochs: Count = Field(default_factory=lambda known: usual_epochs(known["method"]))
     # Of rows, pairs or rankings. Two, because KTO pairs an answer with another's.
     batch_size: Several = 16
     warmup_steps: Number = 5

@@ -4,6 +4,7 @@ import logging
 from functools import partial
 
 from trainer.adapters import published
+from trainer.auto import Settled, settled
 from trainer.checkpoint import Checkpoint, Mark, Saved
 from trainer.course import Course, Places, digest_of, read_course
 from trainer.learner import State
@@ -11,6 +12,23 @@ from trainer.plan import Plan
 from trainer.sides import Tokenize
 
 _log = logging.getLogger("trainer")
+
+
+def with_method(places: Places, parent: str, plan: Plan, checkpoint: Checkpoint) -> Plan:
+    """What its round is to be. One that died and may go on stays what it was to be."""
+    if plan.method != "auto":
+        return plan
+    found = _died(places, parent, plan, checkpoint.read()) or settled(places, parent, plan)
+    _log.info("method %s: %s", found.plan.method, found.why)
+    return found.plan
+
+
+def _died(places: Places, parent: str, plan: Plan, saved: Saved | None) -> Settled | None:
+    if saved is None or (saved.mark.base, saved.mark.parent) != (places.base, parent):
+        return None
+    found = settled(places, parent, plan, saved.mark.watermark)
+    same = digest_of(found.plan) == saved.mark.plan_digest
+    return found if same and not _has_ended(places, saved, found.plan) else None
 
 
 def choose(

@@ -13,14 +13,14 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from trainer.calibration import calibrate
-from trainer.discernment import Discernment
+from trainer.discernment import Discernment, discernment
 from trainer.endings import NotFinite, RoundFailed
 from trainer.items import Items
 from trainer.plan import Plan
 from trainer.policy import Policy, Weights
 from trainer.region import region
 from trainer.reward import Head, Reward, Scorer, loss, said, states_of, worth
-from trainer.verdicts import Verdict, apart
+from trainer.verdicts import Verdict
 
 _HEAD_RATE = 10.0  # times the LoRA's: it begins at nothing
 _log = logging.getLogger("trainer")
@@ -107,8 +107,6 @@ def _batches(rated: Sequence[Verdict], plan: Plan) -> Iterator[list[Verdict]]:
 def _heard(
     policy: Policy, head: Head, weights: Weights, held: Sequence[Verdict], plan: Plan
 ) -> Discernment:
-    rows, pairs = apart(held)
-
     def odds(verdicts: Sequence[Verdict]) -> list[float]:
         if not (texts := said(verdicts)):
             return []
@@ -116,6 +114,4 @@ def _heard(
         found: list[float] = worth(head, states, texts, by_length=plan.reward_by_length).tolist()
         return found
 
-    of_pairs = odds(pairs)
-    leads = [won - lost for won, lost in zip(of_pairs[::2], of_pairs[1::2], strict=True)]
-    return Discernment(odds(rows), [row.liked for row in rows], leads)
+    return discernment(odds, held)

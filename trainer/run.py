@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from trainer.adapters import Lesson, Manifest, Use, claim, publish, write_lineage
 from trainer.ai_feedback import AiFeedback
 from trainer.asking import Ask, itself
-from trainer.auto import settled
 from trainer.by_engines import by_engines
 from trainer.checkpoint import Checkpoint
 from trainer.course import Course
@@ -37,7 +36,7 @@ from trainer.policy import Policy
 from trainer.probes import Probes, prepare
 from trainer.ranks import ALONE, Ranks
 from trainer.reference import logged_as_computed
-from trainer.resume import choose, mark
+from trainer.resume import choose, mark, with_method
 from trainer.watched import Note, Tell, Watch, unheard
 
 _log = logging.getLogger("trainer")
@@ -73,7 +72,7 @@ def run_round(
     with ExitStack() as held:
         ranks.from_first(lambda: held.enter_context(only_one(places.state)))
         checkpoint = Checkpoint(places.state)
-        plan = ranks.from_first(lambda: settled(places, parent, plan, checkpoint.read_until()))
+        plan = ranks.from_first(lambda: with_method(places, parent, plan, checkpoint))
         tell("examples and model", 0, 1)
         probes = prepare(places.base, plan)
         ai = AiFeedback(places, probes, tell, ranks)
@@ -84,9 +83,8 @@ def run_round(
             return Round("too_few", too_few, None)
         policy = load_policy(places.base, course.folder, plan, ranks)
         tell("examples and model", 1, 1)
-        course = course._replace(
-            items=ai.heard(policy, course.items), advisers=tuple(ai.advisers.items())
-        )
+        items, advisers = ai.heard(policy, course.items)
+        course = course._replace(items=items, advisers=tuple(advisers.items()))
         keep = ranks.only_first(partial(checkpoint.save, mark(places, course, plan)))
         ask = by_engines(places.engines, places, ranks) if places.engines else itself
         try:

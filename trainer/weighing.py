@@ -1,10 +1,12 @@
 """What the reward and a second opinion say of a candidate's fresh answers beside its parent's."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
 from trainer.batch import Text
+from trainer.discernment import discernment
 from trainer.hacking import Second, Trusted, Weighed
 from trainer.items import Items
 from trainer.kl import mean_of
@@ -12,7 +14,7 @@ from trainer.opinion import Opinion, opinion
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.reward import Scored, Scorer, said, states_of
-from trainer.verdicts import Verdict, apart
+from trainer.verdicts import Verdict
 
 
 class _Gain(NamedTuple):
@@ -78,7 +80,7 @@ class _Asker:
 
     def __init__(self, policy: Policy, items: Items[Verdict], plan: Plan) -> None:
         self._policy, self._at_once = policy, 8 * plan.batch_size
-        self._rows, self._pairs = apart(items.holdout)
+        self._held = items.holdout
         rated = [*items.train, *items.replay]
         self._opinion: Opinion = opinion(self._states(said(rated)), rated)
 
@@ -86,10 +88,14 @@ class _Asker:
         return self._opinion.worth(self._states(texts))
 
     def order(self) -> float | None:
-        """Of held-out thumbs, or of pairs where there are none, the share that it tells right."""
-        held = self._rows or self._pairs
-        right = self._opinion.order(self._states(said(held)), held) if held else None
+        """Of what is held out, the share of better and worse that it tells in order."""
+        right = discernment(self._worths, self._held).orders()
         return right.share if right else None
+
+    def _worths(self, verdicts: Sequence[Verdict]) -> list[float]:
+        texts = said(verdicts)
+        found: list[float] = self.worth(texts).tolist() if texts else []
+        return found
 
     def _states(self, texts: list[Text]) -> Tensor:
         return states_of(self._policy, self._policy.parent, texts, self._at_once)

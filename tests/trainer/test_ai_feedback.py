@@ -89,7 +89,7 @@ def test_what_a_judge_likes_better_gains_on_what_it_likes_less(judged: Places) -
         places = rated_by(judged, judge)
         with pytest.raises(Killed):
             run_round(places, BASE, plan, tell=killed_at("gates"))
-        kept = Checkpoint(places.state).labels()["judge"][0]
+        kept = Checkpoint(places.state).labels()["told"]["judge"][0]
         beside, alone = (made(*one).name for one in ((places, plan), (judged, plan_of("dpo"))))
     texts = [Text(tuple(prompt), tuple(answer)) for two in kept for prompt, answer in two]
 
@@ -125,6 +125,23 @@ def test_the_model_rewrites_its_own_answers_by_a_constitution(
     assert beside.files != made(judged, plan_of("dpo", max_new_tokens=64)).files
     assert beside.files == made(judged, plan).files
     assert all(one.completion_id and one.user for one in read_lineage(judged.adapters, "tiny-v1"))
+
+
+def test_the_manifest_of_a_round_that_died_names_what_taught_it(
+    judged: Places, tmp_path: Path
+) -> None:
+    principles = tmp_path / "principles"
+    principles.write_text("Be kind.\n")
+    fields = {"constitution": str(principles), "rewritten_answers": 4, "epochs": 3}
+    calm = made(judged, plan_of("dpo", **fields))
+    with pytest.raises(Killed):
+        run_round(judged, BASE, plan_of("dpo", **fields), tell=killed_at("epoch 3 of 3", 1))
+    principles.write_text("Be brief.\n")
+    again = made(judged, plan_of("dpo", **fields))
+    assert again.advisers == calm.advisers
+    anew = made(judged, plan_of("dpo", **fields))
+    assert anew.advisers.keys() == calm.advisers.keys() == {"constitution"}
+    assert anew.advisers != calm.advisers
 
 
 def test_a_judge_of_whom_nothing_is_learned_is_told_of(

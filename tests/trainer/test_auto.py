@@ -1,13 +1,19 @@
 """A plan that leaves the method to what users said."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from feedback.events import BASE
 from tests.trainer.tiny import PLAN, example, quiet, rated_by_base, settle
 from trainer.auto import settled
+from trainer.checkpoint import Checkpoint, Mark
+from trainer.course import digest_of
+from trainer.learner import State
 from trainer.plan import Plan
+from trainer.resume import with_method
 from trainer.run import Places, run_round
 
 
@@ -24,16 +30,16 @@ def thumbs(places: Places, count: int, start: int = 0) -> None:
 @pytest.mark.parametrize(("count", "method"), [(10, "kto"), (60, "kto"), (240, "rloo")])
 def test_it_becomes_what_is_recommended(places: Places, count: int, method: str) -> None:
     thumbs(places, count)
-    assert settled(places, BASE, auto()).method == method
+    assert settled(places, BASE, auto()).plan.method == method
 
 
 def test_only_what_the_method_reads_is_kept(places: Places) -> None:
     dials = {"beta": 0.5, "sft_weight": 2.0, "balance": "none", "answers_per_prompt": 8}
     thumbs(places, 60)
-    kto = settled(places, BASE, auto(**dials))
+    kto = settled(places, BASE, auto(**dials)).plan
     assert (kto.beta, kto.sft_weight, kto.balance, kto.answers_per_prompt) == (0.5, 2.0, "none", 4)
     thumbs(places, 180, start=60)
-    rloo = settled(places, BASE, auto(**dials))
+    rloo = settled(places, BASE, auto(**dials)).plan
     assert (rloo.method, rloo.beta, rloo.sft_weight, rloo.answers_per_prompt) == (
         "rloo",
         0.1,
@@ -45,7 +51,7 @@ def test_only_what_the_method_reads_is_kept(places: Places) -> None:
 
 
 def test_any_other_plan_stays_as_it_is(places: Places) -> None:
-    assert settled(places, BASE, PLAN) is PLAN
+    assert with_method(places, BASE, PLAN, Checkpoint(places.state)) is PLAN
 
 
 @pytest.mark.integration
@@ -58,9 +64,30 @@ def test_the_manifest_says_what_it_became(base: Path, places: Places) -> None:
     assert made.plan["beta"] == PLAN.beta
 
 
-def test_a_round_that_died_stays_what_it_was_to_be(places: Places) -> None:
+def died(places: Places, plan: Plan, parent: str = BASE) -> Checkpoint:
+    """A round of this plan that had read 60 thumbs, before 180 more settled."""
     thumbs(places, 60)
     until = {"completions/0": 60, "verdicts/0": 60}
+    found = Checkpoint(places.state)
+    places.state.mkdir(parents=True)
+    digest = digest_of(settled(places, BASE, plan, until).plan)
+    mark = Mark(places.base, parent, digest, until, "of its data")
+    found.save(mark, State(1, {}, {}, {}, {}, 0.0, None, torch.zeros(1), []))
     thumbs(places, 180, start=60)
-    assert settled(places, BASE, auto()).method == "rloo"
-    assert settled(places, BASE, auto(), until).method == "kto"
+    return found
+
+
+def test_a_round_that_died_stays_what_it_was_to_be(places: Places) -> None:
+    checkpoint = died(places, auto())
+    assert with_method(places, BASE, auto(), checkpoint).method == "kto"
+    assert with_method(places, BASE, auto(), Checkpoint(places.state / "none")).method == "rloo"
+
+
+@pytest.mark.parametrize("other", [{"plan": auto(seed=1)}, {"parent": "tiny-v1"}])
+def test_a_round_that_will_not_go_on_decides_nothing(
+    places: Places, other: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = died(places, **{"plan": auto()} | other)
+    with caplog.at_level("INFO", "trainer"):
+        assert with_method(places, BASE, auto(), checkpoint).method == "rloo"
+    assert [record.message[:12] for record in caplog.records] == ["method rloo:"]

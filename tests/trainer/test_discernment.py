@@ -1,6 +1,10 @@
+from collections.abc import Sequence
+
 import pytest
 
-from trainer.discernment import Discernment, wilson
+from tests.trainer.test_opinion import pairs, rows, states
+from trainer.discernment import Discernment, discernment, wilson
+from trainer.verdicts import Verdict
 
 
 def test_by_hand() -> None:
@@ -64,3 +68,23 @@ def test_only_where_it_is_surely_worse_than_chance_nothing_is_learned(
     heard: Discernment, is_worse: bool
 ) -> None:
     assert bool(heard.is_worse_than_chance()) is is_worse
+
+
+def test_it_is_asked_of_thumbs_and_of_both_answers_of_pairs() -> None:
+    def place(told: Sequence[Verdict]) -> list[float]:
+        return [float(n) for one in told for n, _ in enumerate(one.answers)]
+
+    held: list[Verdict] = [*rows(states(4)), *pairs(2)]
+    heard = discernment(place, held)
+    assert (heard.odds, heard.leads) == ([0.0] * 4, [-1.0] * 2)
+    assert heard.liked == [row.liked for row in rows(states(4))]
+
+
+def test_orders_of_thumbs_and_pairs_are_pooled() -> None:
+    """One thumb more does not make the pairs mute."""
+    for odds, liked in ([], []), ([1.0], [True]):
+        right = Discernment(odds, liked, [1.0, 1.0, 1.0, -1.0]).orders()
+        assert right is not None and right.share == 0.75
+    both = Discernment([-1.0, 1.0], [True, False], [1.0, 1.0, 1.0]).orders()
+    assert both is not None and both.share == 0.75
+    assert Discernment([1.0], [True], []).orders() is None

@@ -18,10 +18,10 @@ class Speaker:
     """Of two answers to one prompt the second is longer; those to `same` are alike."""
 
     def __init__(self, words: Words, same: Sequence[tuple[int, ...]] = ()) -> None:
-        self.words, self.same, self.calls = words, same, 0
+        self.words, self.same, self.drawn = words, same, 0
 
     def __call__(self, prompts: Sequence[tuple[int, ...]], seed: int) -> Sampled:
-        self.calls += 1
+        self.drawn += len(prompts)
         said = [
             "egg" + " egg" * (at % 2 if prompt not in self.same else 0)
             for at, prompt in enumerate(prompts)
@@ -91,13 +91,19 @@ def test_the_budget_is_of_questions_and_two_the_same_cost_none(words: Words) -> 
         asked.extend(cases)
         return shorter(cases)
 
-    found = made(words, counts, same=5, judge_questions=21)
+    found = made(words, counts, same=20)
+    assert (asked, found.counts) == ([], {"judged: same answers": 20})
+    found = made(words, counts, judge_questions=21)
     assert len(asked) == 10
-    assert found.counts == {
-        "judged: labels": 10,
-        "judged: over budget": 5,
-        "judged: same answers": 5,
-    }
+    assert found.counts == {"judged: labels": 10, "judged: over budget": 10}
+
+
+def test_what_the_budget_leaves_out_is_not_even_drawn(words: Words) -> None:
+    speaker = Speaker(words)
+    plan = plan_of("dpo", judged_pairs=20_000, judge_questions=20)
+    found = judged(speaker, shorter, [words.answer_ids("how do I boil")], words, plan)
+    assert speaker.drawn == 20
+    assert found.counts == {"judged: labels": 10, "judged: over budget": 19_990}
 
 
 def test_a_judge_that_declines_all_fails_the_round(words: Words) -> None:

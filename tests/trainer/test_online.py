@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -110,10 +111,20 @@ def test_the_best_of_n_is_imitated_alone(policy: Policy) -> None:
     plan = plan_of("best_of_n")
     lessons = lessons_of(policy, reward, plan)
     lessons.renew(policy, 0, 0.0)
-    for text in lessons.texts:
-        others = [one for one in reward.asked[0] if one.prompt_ids == text.prompt_ids]
-        assert even(text) == max(map(even, others)) > min(map(even, others))
-    assert lessons.losses(policy, [0, 1]).shown.keys() == {"sft"}
+    groups = [list(group) for _, group in groupby(reward.asked[0], lambda text: text.prompt_ids)]
+    differ = [group for group in groups if max(map(even, group)) > min(map(even, group))]
+    best = [max(group, key=lambda text: (even(text), text)) for group in differ]
+    shown = lessons.losses(policy, range(len(best))).shown
+    assert shown.keys() == {"sft"}
+    tokens = sum(len(text.answer_ids) for text in best)
+    assert shown["sft"].item() == pytest.approx(-policy.logprobs(best).sum().item() / tokens)
+
+
+@pytest.mark.parametrize("method", ["online_dpo", "best_of_n"])
+def test_the_drift_is_known_however_few_prompts_have_rivals(policy: Policy, method: str) -> None:
+    plan = plan_of(method, online_prompts=1, epochs=1)
+    fitted = fit(policy, lessons_of(policy, EvenLikers([]), plan), plan, tell=quiet)
+    assert (fitted.kept_epochs, fitted.stopped) == (1, None)
 
 
 @dataclass(frozen=True)
@@ -177,7 +188,6 @@ def test_the_next_round_learns_its_reward_of_what_the_adapter_said(judged: Place
     assert made is not None
     assert made.parent == "tiny-v1"
     assert len(made.curves["reward"]) == len(made.curves["reward_auroc"]) == 3
-    assert made.curves["reward_auroc"][0] > 0.5
     assert made.scores["logprob_gap"] < 1e-5
     assert made.kl["parent"] != made.kl["base"]
     uses = [

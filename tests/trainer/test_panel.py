@@ -82,6 +82,15 @@ def test_what_was_declined_may_be_asked_again(tmp_path: Path) -> None:
         assert ask(CASES[:1]) == ["first"]
 
 
+def test_what_nobody_could_read_is_asked_again_of_a_judge_that_was_mended(tmp_path: Path) -> None:
+    with judging(lambda case: "Let me think") as judge:
+        with panel(judge.at, tmp_path, "Be brief.") as ask:
+            assert ask(CASES) == ["unreadable", "unreadable"]
+        judge.taste = shorter
+        with panel(judge.at, tmp_path, "Be brief.") as ask:
+            assert ask(CASES) == ["first", "second"]
+
+
 def test_what_was_heard_before_a_failure_is_remembered(tmp_path: Path) -> None:
     def once(number: int) -> tuple[int, dict[str, str], str] | None:
         return (401, {}, "no") if number == 3 else None

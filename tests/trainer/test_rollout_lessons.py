@@ -18,7 +18,7 @@ from trainer.batch import Text
 from trainer.drawn import Teacher
 from trainer.endings import RoundFailed
 from trainer.fit import fit
-from trainer.methods import ROLLOUTS
+from trainer.methods import ROLLOUTS, Method, usual_epochs
 from trainer.plan import Plan
 from trainer.policy import Policy
 from trainer.reward import Scored
@@ -84,6 +84,21 @@ def test_drift_is_paid_for_in_the_rewards(policy: Policy, method: str) -> None:
             parameter.add_(torch.randn_like(parameter) * 0.05)
     told = taught_by_nothing(policy, method, kl_weight=1.0, learning_rate=3e-3)
     assert 0 < told[-1]["rollout_kl"] < 0.8 * told[0]["rollout_kl"]
+
+
+@EACH
+def test_a_round_of_the_usual_length_stays_nearer_where_drift_costs_more(
+    policy: Policy, method: Method
+) -> None:
+    """Of one epoch it would not: its answers are the parent's own."""
+    before, went = policy.weights(), list[float]()
+    for kl_weight in (0.0, 5.0):
+        policy.restore(before)
+        changes = {"online_prompts": 40, "learning_rate": 5e-3, "kl_weight": kl_weight}
+        plan = plan_of(method, epochs=usual_epochs(method), **changes)
+        fitted = fit(policy, lessons_of(policy, plan), plan, tell=quiet)
+        went.append(fitted.curves["kl_parent_k2"][-1])
+    assert went[1] < went[0] / 2, went
 
 
 def test_surprise_is_paid_for_if_the_plan_says_so(policy: Policy) -> None:
