@@ -19,7 +19,7 @@ from ops.trace import trace as traced
 from ops.train import train
 from ops.up import up
 from ops.why import story
-from trainer.advice import advice, read_whole
+from trainer.advice import advice, check_files, read_plan
 
 Plan = Annotated[
     Path | None, typer.Option(help="JSON: how rounds are trained.", exists=True, dir_okay=False)
@@ -125,11 +125,12 @@ def plan_(home: Home = None, plan: Plan = None) -> None:
     """
     with opened(home) as (settings, log):
         stable = by_hand.stable(log)
-        how = read_whole(_plan_at(settings.home, plan))
+        how = read_plan(_plan_at(settings.home, plan))
         told = advice(settings.examples_folder, settings.adapters_folder, stable, how)
         show(f"said of {stable}'s answers since its data ended:")
         show(tables.methods(told))
         show(f"recommended: {told.method or 'to wait'}: {told.why}")
+        check_files(how)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from feedback.begin import settings_told
 from feedback.examples import BadExamples
 from feedback.log import LogAway, open_log
 from trainer.adapters import AdapterError
-from trainer.advice import read_whole
+from trainer.advice import check_files
 from trainer.attempt import attempt
 from trainer.base_model import base_files
 from trainer.due import Rules
@@ -30,7 +30,7 @@ from trainer.newest import Newest
 from trainer.parent import AnotherName, SplitReader
 from trainer.past import Ended
 from trainer.plan import Plan
-from trainer.plan_file import BadPlan
+from trainer.plan_file import BadPlan, read_plan
 from trainer.record import Record
 from trainer.settings import ExportSettings, Settings, placed
 from trainer.tally import Tally
@@ -51,7 +51,8 @@ def main() -> None:
             return export(ExportSettings())
         settings = Settings()
         # For --blank too: `up` runs that first, and the engine takes minutes.
-        plan = read_whole(settings.trainer_plan)  # what is wrong today is told today
+        plan = read_plan(settings.trainer_plan)
+        check_files(plan)
         require_judge(plan, settings.judge)
         require(settings.trainer_report_to)
         here = placed()

@@ -1,6 +1,5 @@
-"""What a plan's round could learn of what was said since an adapter's data ended. Door.
-
-Knows no torch.
+"""What a plan's round could learn of what was said since an adapter's data ended, and whether the
+files that it names can be read. Door. Knows no torch.
 """
 
 from pathlib import Path
@@ -12,18 +11,16 @@ from trainer.golden import read_golden
 from trainer.guide import read_guide
 from trainer.plan import Plan
 from trainer.plan_file import BadPlan as BadPlan
-from trainer.plan_file import read_plan
+from trainer.plan_file import read_plan as read_plan
 from trainer.recommend import Advice as Advice
 from trainer.recommend import advise
 from trainer.tally import said
 
 
-def read_whole(path: Path | None) -> Plan:
-    """A plan whose files can be read, too. Each round reads those anew."""
-    plan = read_plan(path)
+def check_files(plan: Plan) -> None:
+    """Raises BadPlan. Each round reads them anew; what is wrong today is told today."""
     read_golden(plan.golden)
     read_guide(plan)
-    return plan
 
 
 def advice(

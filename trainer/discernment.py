@@ -78,9 +78,9 @@ def discernment(
 ) -> Discernment:
     """`worth`: of each answer that these verdicts are about, a pair's better one first."""
     rows, pairs = apart(held)
-    of_pairs = worth(pairs)
-    leads = [won - lost for won, lost in zip(of_pairs[::2], of_pairs[1::2], strict=True)]
-    return Discernment(worth(rows), [row.liked for row in rows], leads)
+    odds, both = worth(rows) if rows else (), worth(pairs) if pairs else ()
+    leads = [won - lost for won, lost in zip(both[::2], both[1::2], strict=True)]
+    return Discernment(odds, [row.liked for row in rows], leads)
 
 
 def wilson(share: float, of: float) -> Interval:

@@ -41,19 +41,23 @@ def judged(
 ) -> Labels:
     """The order of the two is drawn; the judge is asked in both."""
     random = Random(f"{plan.seed}/judge")
-    affordable = min(plan.judged_pairs, plan.judge_questions // 2)
-    picked = some(prompts, affordable, random)
-    texts = speak([prompt for prompt in picked for _ in range(2)], random.randrange(2**31)).texts
-    drawn = list(zip(texts[::2], texts[1::2], strict=True))
-    ordered = [two if random.random() < 0.5 else two[::-1] for two in drawn]
-    cases = [(two, _case(two, words)) for two in ordered]
-    asked = [one for one in cases if one[1].first != one[1].second]
+    picked, affordable = some(prompts, plan.judged_pairs, random), plan.judge_questions // 2
+    differ, same = list[tuple[Two, Case]](), 0
+    for at in range(0, len(picked), affordable):  # few are drawn for nothing
+        drawn = [
+            (two, _case(two, words)) for two in _twos(speak, picked[at : at + affordable], random)
+        ]
+        new = [one for one in drawn if one[1].first != one[1].second]
+        differ, same = [*differ, *new], same + len(drawn) - len(new)
+        if len(differ) >= affordable:
+            break
+    asked = differ[:affordable]
     rulings = ask([case for _, case in asked])
     if rulings and set(rulings) == {"declined"}:
         raise RoundFailed(f"the judge declined all {len(rulings)} pairs; the log has why")
     fates = Counter[Fate](rulings)
-    fates["same answers"] = len(cases) - len(asked)
-    fates["over budget"] = plan.judged_pairs - affordable
+    fates["same answers"] = same
+    fates["over budget"] = plan.judged_pairs - same - len(asked)
     pairs = [
         two if one == "first" else two[::-1]
         for one, (two, _) in zip(rulings, asked, strict=True)
@@ -61,6 +65,12 @@ def judged(
     ]
     counts = Counter(JUDGED[fate] for fate in fates.elements())
     return Labels(pairs, dict(sorted(counts.items())))
+
+
+def _twos(speak: Speak, prompts: Sequence[tuple[int, ...]], random: Random) -> list[Two]:
+    texts = speak([prompt for prompt in prompts for _ in range(2)], random.randrange(2**31)).texts
+    drawn = zip(texts[::2], texts[1::2], strict=True)
+    return [two if random.random() < 0.5 else two[::-1] for two in drawn]
 
 
 def _case(two: Two, words: Words) -> Case:

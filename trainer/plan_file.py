@@ -77,3 +77,8 @@ def check_backend(plan: Plan) -> None:
         raise BadPlan(
             f"backend is 'trl', and TRL is {found}; expected {TRL}: pip install 'thumbwheel[trl]'"
         )
+
+
+def place(path: str) -> str:
+    """Where a plan's file is looked for, if that is where its reader runs."""
+    return "" if Path(path).is_absolute() else f" in {Path.cwd()}"

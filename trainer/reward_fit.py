@@ -108,8 +108,7 @@ def _heard(
     policy: Policy, head: Head, weights: Weights, held: Sequence[Verdict], plan: Plan
 ) -> Discernment:
     def odds(verdicts: Sequence[Verdict]) -> list[float]:
-        if not (texts := said(verdicts)):
-            return []
+        texts = said(verdicts)
         states = states_of(policy, weights, texts, 8 * plan.batch_size)
         found: list[float] = worth(head, states, texts, by_length=plan.reward_by_length).tolist()
         return found

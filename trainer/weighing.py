@@ -1,6 +1,5 @@
 """What the reward and a second opinion say of a candidate's fresh answers beside its parent's."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -89,13 +88,8 @@ class _Asker:
 
     def order(self) -> float | None:
         """Of what is held out, the share of better and worse that it tells in order."""
-        right = discernment(self._worths, self._held).orders()
+        right = discernment(lambda some: self.worth(said(some)).tolist(), self._held).orders()
         return right.share if right else None
-
-    def _worths(self, verdicts: Sequence[Verdict]) -> list[float]:
-        texts = said(verdicts)
-        found: list[float] = self.worth(texts).tolist() if texts else []
-        return found
 
     def _states(self, texts: list[Text]) -> Tensor:
         return states_of(self._policy, self._policy.parent, texts, self._at_once)

@@ -94,7 +94,7 @@ def test_the_gateway_says_that_it_cannot_store_and_loses_nothing(pair: Pair, app
 
 
 def test_the_worker_waits_for_room_and_goes_on(pair: Pair, app: App) -> None:
-    fill_disk(pair.worker, 8000)  # of one row a file of examples is longer
+    fill_disk(pair.worker, 4000)  # of one row a file of examples is twice as long
     ids = [app.ask() for _ in range(50)]
     for number, completion_id in enumerate(ids):
         assert app.judge(completion_id, f"k{number}")

@@ -94,6 +94,7 @@ def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path)
     few.write_text(f'{{"golden": "{tmp_path}/gone"}}')  # which the round would need
     gone = run(place, "plan", "--plan", str(few))
     assert (gone.exit_code, f"golden is '{tmp_path}/gone'" in gone.output) == (78, True)
+    assert "recommended: " in gone.output
 
 
 def test_a_wrong_setting_ends_a_round_by_hand_as_the_trainer_would(

@@ -84,7 +84,7 @@ def test_each_epoch_draws_other_answers_to_other_prompts(policy: Policy) -> None
     assert first != second
     assert all(len(asked) == 12 * ONLINE.answers_per_prompt for asked in reward.asked)
     assert 0 < len(lessons) <= 12
-    assert {text.prompt_ids for text in lessons.texts} <= second
+    assert {text.prompt_ids for text in lessons.texts} == second
     assert shown[0]["reward"] == pytest.approx(fmean(map(even, reward.asked[0])), abs=1e-6)
     assert shown[0].keys() == {
         *("reward_auroc", "reward", "reward_trust", "answer_tokens", "prompts_with_rivals")

