@@ -37,6 +37,7 @@ def _told(one: Manifest, made: Mapping[str, Manifest]) -> Iterator[list[str]]:
         _line("reward gained", scores.get("reward_gain"), "{:+.2f}".format),
         _line("a √nat", _per_root_nat(one), "{:+.2f}".format),
         _line("before", _before(one, made), "{:+.2f}".format),
+        _line("reward right", _newest(one, "reward_order"), "{:.0%}".format),
         _line("second opinion", scores.get("second_opinion_gain"), "{:+.2f}".format),
         _line("held-out accuracy", scores.get("held_out_accuracy"), "{:.0%}".format),
     ]
@@ -68,6 +69,10 @@ def _before(one: Manifest, made: Mapping[str, Manifest]) -> float | None:
     """The mean of its line: later rounds have less to gain, so this is told and no gate."""
     earlier = [gain for each in ancestors(one, made) if (gain := _per_root_nat(each)) is not None]
     return fmean(earlier) if earlier else None
+
+
+def _newest(one: Manifest, curve: str) -> float | None:
+    return one.curves[curve][-1] if one.curves.get(curve) else None
 
 
 def _change(one: Manifest, name: str) -> float | None:

@@ -104,11 +104,10 @@ def look(one: Look) -> str:
 def methods(advice: Advice) -> Table:
     """One row for each method of learning, the recommended one marked."""
     enough_for = f"enough for a round ({advice.needed})"
-    table = Table("method", "to learn from", "of", "held out", enough_for, "")
-    for method, lessons, of, held in advice.feeds:
-        enough = "yes" if lessons >= advice.needed else "no"
-        mark = "recommended" if method == advice.method else ""
-        table.add_row(method, str(lessons), of, str(held), enough, mark)
+    table = Table("method", "to learn from", "of", "held out", enough_for)
+    for method, lessons, of, held, lacks in advice.feeds:
+        enough = "no" if lacks else "yes, recommended" if method == advice.method else "yes"
+        table.add_row(method, str(lessons), of, str(held), enough)
     return table
 
 

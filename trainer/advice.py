@@ -29,4 +29,4 @@ def advice(
     """On the next round on this adapter."""
     after = {} if adapter == BASE else verify(adapters, adapter).watermark
     found = said(examples, adapter, after, until, plan.holdout_percent)
-    return advise(found, plan.min_rows)
+    return advise(found, plan.min_rows, plan.min_holdout)

@@ -14,14 +14,17 @@ class Settled(NamedTuple):
 
     plan: Plan
     why: str
+    left_out: tuple[str, ...]  # what it was told, and the method does not read
 
 
 def settled(places: Places, parent: str, plan: Plan, until: Watermark | None = None) -> Settled:
     """By what was said, up to `until`."""
     told = advice(places.examples, places.adapters, parent, plan, until)
     method = told.method or "kto"  # which then tells what is missing
-    fields = plan.model_dump(exclude_unset=True, exclude=_unread(method))
-    return Settled(Plan.model_validate(fields | {"method": method}), told.why)
+    unread = _unread(method)
+    fields = plan.model_dump(exclude_unset=True, exclude=unread)
+    left_out = tuple(sorted(plan.model_fields_set & unread))
+    return Settled(Plan.model_validate(fields | {"method": method}), told.why, left_out)
 
 
 def _unread(method: Method) -> set[str]:

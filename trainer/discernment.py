@@ -37,7 +37,8 @@ class Discernment:
     def told(self) -> dict[str, float]:
         """What could not be measured is left out."""
         found: dict[str, float] = {}
-        for name, interval in (("auroc", self.auroc()), ("accuracy", self.accuracy())):
+        measured = {"auroc": self.auroc(), "accuracy": self.accuracy(), "order": self.orders()}
+        for name, interval in measured.items():
             if interval:
                 found[f"reward_{name}"] = interval.share
                 found[f"reward_{name}_low"], found[f"reward_{name}_high"] = interval[1:]

@@ -72,7 +72,7 @@ def _paid(gain: Estimate, kl: Estimate, plan: Plan) -> GateResult:
     """To move is a risk, and taken for a reward."""
     known, moved = min(gain.n, kl.n) >= 2, lower(kl) > plan.unpaid_kl
     blind = "" if known else "could not measure: "
-    nothing = "" if not moved or lower(gain) > 0 else " for nothing"
+    nothing = "" if not moved or lower(gain) > 0 else ", for no reward that surely rose"
     return GateResult(
         name="reward_for_kl",
         passed=known and not nothing,
@@ -104,7 +104,7 @@ def second_gate(weighed: Weighed) -> GateResult:
         passed, why = False, f"could not measure: {second.gain.n} answers; {rose}"
     else:
         passed = lower(weighed.gain) <= 0 or _agrees(second)
-        why = f"{rose}; {_heard(second)}"
+        why = f"{rose}; {_heard(second, weighed.gain)}"
     return GateResult(name="second_opinion", passed=passed, reason=why)
 
 
@@ -113,9 +113,12 @@ def _agrees(second: Second) -> bool:
     return likely.value - _Z80 * likely.stderr > 0 and less.value + _Z80 * less.stderr >= 0
 
 
-def _heard(second: Second) -> str:
-    right = "" if second.order is None else f", right of {second.order:.1%} held out"
-    share = "" if second.share is None else f", {second.share:.0%} of that in deviations"
+def _heard(second: Second, gain: Estimate) -> str:
+    right = (
+        "" if second.order is None else f" (it tells {second.order:.1%} of held-out orders right)"
+    )
+    surely = second.share is not None and lower(gain) > 0  # else of nearly nothing
+    share = f", {second.share:.0%} of that in deviations" if surely else ""
     return f"by a second opinion{right}, {_signed(second.gain)}{share}"
 
 

@@ -51,5 +51,6 @@ def shortage_of(name: str, items: Items[ItemT], plan: Plan) -> str | None:
     if few := scarce(name, lessons, plan):
         return few
     if len(items.holdout) < plan.min_holdout:
-        return f"{len(items.holdout)} {name} held out; expected {plan.min_holdout}"
+        told = f"{len(items.holdout)} {name} held out"
+        return f"{told}; expected {plan.min_holdout} (min_holdout)"
     return None

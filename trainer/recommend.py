@@ -17,6 +17,7 @@ class Feed(NamedTuple):
     lessons: int  # to learn from
     of: str  # what they are
     held: int  # to test on
+    lacks: str | None  # what a round would miss, to learn from or to test on
 
 
 class Advice(NamedTuple):
@@ -26,15 +27,31 @@ class Advice(NamedTuple):
     why: str
 
 
-def advise(said: Sequence[Seen], needed: int) -> Advice:
+def advise(said: Sequence[Seen], needed: int, held_needed: int) -> Advice:
+    """As the plan's `min_rows` and `min_holdout` want it."""
     train, held = ([one for one in said if one.held is wanted] for wanted in (False, True))
-    feeds = [
-        Feed(method, count(method, train), _of(method, train), count(_tested(method), held))
-        for method in KINDS
-    ]
-    found = {feed.method: feed.lessons for feed in feeds}
-    method, why = _recommended(said, found, needed)
-    return Advice(feeds, needed, method, why)
+
+    def feed(method: Method) -> Feed:
+        lessons, tests = count(method, train), count(_tested(method), held)
+        few = None if lessons >= needed else f"{lessons} {name_of(method)}; expected {needed}"
+        lacks = few or _untested(method, tests, held, held_needed)
+        return Feed(method, lessons, _of(method, train), tests, lacks)
+
+    feeds = [feed(method) for method in KINDS]
+    return Advice(feeds, needed, *_recommended(said, feeds, needed))
+
+
+def _untested(method: Method, tests: int, held: Sequence[Seen], needed: int) -> str | None:
+    """As the round itself will see it."""
+    ups, downs, compared = _sides(held)
+    expected = f"expected {needed}"
+    if KINDS[method] in ("pairs", "lists"):
+        told = f"{tests} {name_of(method)} held out; {expected} (min_holdout)"
+        return told if tests < needed else None
+    if KINDS[method] == "verdicts" and compared >= max(needed, 1):
+        return None
+    told = f"{ups} ups and {downs} downs held out; {expected} of each (min_holdout)"
+    return told if min(ups, downs) < needed else None
 
 
 def _tested(method: Method) -> Method:
@@ -56,23 +73,34 @@ def _prompts(said: Sequence[Seen]) -> int:
 
 
 def _recommended(
-    said: Sequence[Seen], found: dict[Method, int], needed: int
+    said: Sequence[Seen], feeds: Sequence[Feed], needed: int
 ) -> tuple[Method | None, str]:
-    thumbs, pairs, verdicts = found["kto"], found["dpo"], found["rloo"]
-    lacks = _reward_lacks(said)
-    if verdicts >= needed and not lacks:
+    found = {feed.method: feed for feed in feeds}
+    thumbs, pairs, verdicts = (found[method].lessons for method in ("kto", "dpo", "rloo"))
+    lacks = _reward_lacks(said) or found["rloo"].lacks
+    if not lacks:
         told = f"{verdicts} verdicts can teach a reward model, and that the policy what it draws"
         return "rloo", f"{told}; it takes about six times as long as kto"
-    if pairs >= needed and 2 * pairs >= thumbs:
+    kto, dpo = found["kto"].lacks, found["dpo"].lacks
+    if not dpo and (kto or 2 * pairs >= thumbs):
         return "dpo", f"{pairs} pairs, beside {thumbs} thumbs; for an online method: {lacks}"
-    if thumbs >= needed:
+    if not kto:
         return "kto", f"{thumbs} thumbs, and only {pairs} pairs; for an online method: {lacks}"
-    return None, f"{thumbs} thumbs and {pairs} pairs; expected at least {needed} of either"
+    told = f"{thumbs} thumbs and {pairs} pairs"
+    if max(thumbs, pairs) < needed:
+        return None, f"{told}; expected at least {needed} of either"
+    return None, f"{told}, but {kto if thumbs >= needed else dpo}"
+
+
+def _sides(said: Sequence[Seen]) -> tuple[int, int, int]:
+    """Ups, downs, and what compares two answers by itself."""
+    ups, downs, compared = (sum(one.up is side for one in said) for side in (True, False, None))
+    return ups, downs, compared
 
 
 def _reward_lacks(said: Sequence[Seen]) -> str | None:
     """What a reward model would lack."""
-    ups, downs, compared = (sum(one.up is side for one in said) for side in (True, False, None))
+    ups, downs, compared = _sides(said)
     wanted = (
         (len(said), "verdicts", _REWARD_VERDICTS),
         (min(ups, downs) + compared, "of the scarcer thumb and comparisons", _REWARD_SCARCER),

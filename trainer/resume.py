@@ -20,6 +20,9 @@ def with_method(places: Places, parent: str, plan: Plan, checkpoint: Checkpoint)
         return plan
     found = _died(places, parent, plan, checkpoint.read()) or settled(places, parent, plan)
     _log.info("method %s: %s", found.plan.method, found.why)
+    if found.left_out:
+        told = "left out of the plan, for %s reads none of it: %s"
+        _log.warning(told, found.plan.method, ", ".join(found.left_out))
     return found.plan
 
 
@@ -42,7 +45,11 @@ def choose(
         if same and not _has_ended(places, saved, plan):
             _log.info("goes on with a round that died, after epoch %d", saved.state.epochs)
             return course, saved.state
-        _log.warning("a round that died had another parent, plan or data, or ended; begins anew")
+        _log.warning(
+            "a round that died after epoch %d had another parent, plan or data, or ended; "
+            "begins anew",
+            saved.state.epochs,
+        )
     checkpoint.clear()
     return reading(), None
 

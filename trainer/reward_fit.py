@@ -15,6 +15,7 @@ from torch.optim import AdamW
 from trainer.calibration import calibrate
 from trainer.discernment import Discernment, discernment
 from trainer.endings import NotFinite, RoundFailed
+from trainer.held_out import Interval
 from trainer.items import Items
 from trainer.plan import Plan
 from trainer.policy import Policy, Weights
@@ -54,10 +55,19 @@ def fit_reward(policy: Policy, items: Items[Verdict], plan: Plan) -> Learned[Rew
         region=region(states),
         mean=fmean(odds),
     )
-    if found := heard.auroc() or heard.accuracy():
-        told = [100 * one for one in found]
-        _log.info("the reward tells %.0f%% of what is held out right (%.0f to %.0f)", *told)
+    _tell(heard.orders())
     return Learned(reward, heard.told() | {"reward_per_doubling": head.per_doubling.item()})
+
+
+def _tell(orders: Interval | None) -> None:
+    if orders is None:
+        _log.warning("nothing that is held out tells a better answer from a worse one by a reward")
+        return
+    told = "of held-out orders of a better and a worse answer the reward tells %.0f%% right "
+    told += "(95 %%: %.0f to %.0f)"
+    if by_chance := orders.low <= 0.5:
+        told += ": that may be chance"
+    _log.log(logging.WARNING if by_chance else logging.INFO, told, *(100 * one for one in orders))
 
 
 def _learned(policy: Policy, rated: Sequence[Verdict], plan: Plan) -> tuple[Head, Weights]:

@@ -57,7 +57,8 @@ def unjudged(holdout: Sequence[Row], plan: Plan) -> str | None:
     ups = sum(row.liked for row in holdout)
     downs = len(holdout) - ups
     if min(ups, downs) < plan.min_holdout:
-        return f"{ups} ups and {downs} downs held out; expected {plan.min_holdout} of each"
+        told = f"{ups} ups and {downs} downs held out"
+        return f"{told}; expected {plan.min_holdout} of each (min_holdout)"
     return None
 
 

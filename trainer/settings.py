@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -29,6 +30,10 @@ def _endpoint(url: str) -> str:
         )
     if not re.fullmatch(r"https?://(\[[0-9a-fA-F:]+\]|[^\s/?#:]+)(:\d+)?(/[^\s?#]*)?", url):
         raise ValueError(f"{url!r} is no address; expected one such as http://HOST:PORT/v1")
+    try:
+        urlsplit(url).port  # noqa: B018 (it raises)
+    except ValueError as error:
+        raise ValueError(f"{url!r} is no address: {error}") from error
     return url.rstrip("/")
 
 

@@ -41,6 +41,10 @@ def shortage_of_verdicts(verdicts: Items[Verdict], plan: Plan) -> str | None:
         return few
     if (rated := sum(map(len, lessons))) < LEAST:  # whose region is to be known
         return f"{rated} rated answers to train on; expected {LEAST}"
+    rows, pairs = apart([*verdicts.train, *verdicts.replay])
+    if not pairs and len({row.liked for row in rows}) < 2:
+        told = f"{len(rows)} thumbs {'up' if rows[0].liked else 'down'}"
+        return f"{told} and nothing else to train on; expected what tells good answers from bad"
     rows, pairs = apart(verdicts.holdout)
     return None if len(pairs) >= max(plan.min_holdout, 1) else unjudged(rows, plan)
 

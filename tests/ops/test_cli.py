@@ -84,6 +84,9 @@ def test_plan_tells_what_the_new_verdicts_can_feed(place: Place, tmp_path: Path)
     assert re.search(r"kto +│ 9 +│ thumbs +│ 1 ", found.output), found.output  # one held out
     few = tmp_path / "plan.json"
     few.write_text('{"min_rows": 8}')
+    untested = "but 1 ups and 0 downs held out; expected 3 of each (min_holdout)"
+    assert untested in run(place, "plan", "--plan", str(few)).output
+    few.write_text('{"min_rows": 8, "min_holdout": 0}')
     shown = run(place, "plan", "--plan", str(few)).output
     assert "recommended: kto: 9 thumbs, and only 4 pairs" in shown
     keep(place.home, Kept(model="/models/tiny", name="m", plan=few))  # what the loop runs with

@@ -67,7 +67,8 @@ def test_what_the_watch_saw_is_told(place: Place) -> None:
         "base": Estimate(value=9.0, stderr=0.1, n=9),
         "parent": Estimate(value=4.0, stderr=0, n=9),
     }
-    rewritten(place, "m-v1", plan={"method": "rloo"}, kl=kl, scores=SEEN)
+    curves = {"reward_order": (0.5, 0.75)}
+    rewritten(place, "m-v1", plan={"method": "rloo"}, kl=kl, scores=SEEN, curves=curves)
     assert table(place)["m-v1"] == {
         "parent": f"of {BASE}",
         "method": "rloo",
@@ -78,6 +79,7 @@ def test_what_the_watch_saw_is_told(place: Place) -> None:
         "reward gained": "+0.50",
         "a √nat": "+0.25",
         "before": "-",
+        "reward right": "75%",
         "second opinion": "+0.40",
         "beyond reach": "+5.0%",
         "held-out accuracy": "75%",

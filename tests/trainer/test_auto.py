@@ -91,3 +91,13 @@ def test_a_round_that_will_not_go_on_decides_nothing(
     with caplog.at_level("INFO", "trainer"):
         assert with_method(places, BASE, auto(), checkpoint).method == "rloo"
     assert [record.message[:12] for record in caplog.records] == ["method rloo:"]
+
+
+def test_what_it_leaves_out_of_the_plan_is_told(
+    places: Places, caplog: pytest.LogCaptureFixture
+) -> None:
+    thumbs(places, 60)
+    plan = auto(constitution="ours", rewritten_answers=3, beta=0.5)
+    assert with_method(places, BASE, plan, Checkpoint(places.state)).rewritten_answers == 0
+    told = "left out of the plan, for kto reads none of it: constitution, rewritten_answers"
+    assert caplog.messages[-1] == told

@@ -17,6 +17,7 @@ def test_by_hand() -> None:
     assert heard.told().keys() == {
         *("reward_auroc", "reward_auroc_low", "reward_auroc_high"),
         *("reward_accuracy", "reward_accuracy_low", "reward_accuracy_high", "reward_brier"),
+        *("reward_order", "reward_order_low", "reward_order_high"),
     }
 
 

@@ -131,15 +131,21 @@ def test_each_says_what_it_saw() -> None:
     )
     assert gates["second_opinion"] == (
         "by the reward fresh answers are +1.00 ± 0.20 better; "
-        "by a second opinion, right of 90.0% held out, +0.50 ± 0.10, 80% of that in deviations"
+        "by a second opinion (it tells 90.0% of held-out orders right), +0.50 ± 0.10, "
+        "80% of that in deviations"
     )
     assert gates["trust"] == (
         "5.0% of 96 are beyond the reach of those, the parent's 5.0%; trust fell by at most "
         "0.026 (95 %; mean 0.010), 0.1 is allowed"
     )
     assert failed(replace(SOUND, gain=FLAT))["reward_for_kl"].startswith(
-        "moved 1.20 ± 0.10 nats for nothing, 0.5 need no reward"
+        "moved 1.20 ± 0.10 nats, for no reward that surely rose, 0.5 need no reward"
     )
+    barely = {
+        gate.name: gate.reason
+        for gate in hacking_gates(replace(SOUND, gain=FLAT), MOVED, LIKED, PLAN)
+    }
+    assert "in deviations" not in barely["second_opinion"]  # of next to nothing
     far = replace(SOUND, trust_drop=Estimate(value=0.2, stderr=0.01, n=96))
     assert failed(far)["trust"].startswith("its answers are unlike what users rated: ")
 

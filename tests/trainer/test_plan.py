@@ -106,6 +106,7 @@ def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
         ('{"precision": 3}', r"precision: .* \(got 3\)$"),
         ('{"method": "rloo", "answers_per_prompt": 1001}', r"answers_per_prompt: .* \(got 1001\)"),
         ('{"seed": 4294967296}', r"seed: .* less than 4294967296 \(got 4294967296\)"),
+        ('{"beta": 1e300}', r"beta: .* less than or equal to 1000000"),
         ('{"seed": -1}', r"seed: .* \(got -1\)"),
         ('{"epochs": 1000001}', r"epochs: .* equal to 1000000 \(got 1000001\)"),
         ('{"batch_size": 1000001}', r"batch_size: .* \(got 1000001\)"),

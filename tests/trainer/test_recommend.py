@@ -38,21 +38,54 @@ def compared(count: int) -> list[Seen]:
     ],
 )
 def test_what_is_recommended_and_why(said: list[Seen], method: str | None, why: str) -> None:
-    found = advise(said, 64)
+    found = advise(said, 64, 0)
     assert found.method == method
     assert re.search(why, found.why), found.why
 
 
 def test_what_will_be_held_out_teaches_nothing() -> None:
     said = [one._replace(held=at % 5 == 0) for at, one in enumerate(thumbs(50, 30))]
-    found = advise(said, 64)
+    found = advise(said, 64, 0)
     told = {feed.method: (feed.lessons, feed.held) for feed in found.feeds}
     assert (told["kto"], told["sft"], found.method) == ((64, 16), (40, 16), "kto")
-    assert advise(said, 65).why == "64 thumbs and 0 pairs; expected at least 65 of either"
+    assert advise(said, 65, 0).why == "64 thumbs and 0 pairs; expected at least 65 of either"
+
+
+def held(said: list[Seen]) -> list[Seen]:
+    return [one._replace(held=True) for one in said]
+
+
+@pytest.mark.parametrize(
+    ("tests", "method", "why"),
+    [
+        (thumbs(4, 0), None, r"but 4 ups and 0 downs held out; expected 3 of each \(min_holdout\)"),
+        ([], None, r"but 0 ups and 0 downs held out; expected 3 of each \(min_holdout\)"),
+        (thumbs(3, 3), "rloo", "270 verdicts can teach"),
+        (compared(3), "rloo", "270 verdicts can teach"),
+        (compared(2), None, "but 0 ups and 0 downs held out"),
+    ],
+)
+def test_what_could_not_be_tested_is_not_recommended(
+    tests: list[Seen], method: str | None, why: str
+) -> None:
+    """A round of it would end before it begins."""
+    found = advise([*thumbs(180, 40), *compared(50), *held(tests)], 64, 3)
+    assert found.method == method
+    assert re.search(why, found.why), found.why
+    lacks = {feed.method: feed.lacks for feed in found.feeds}
+    assert (lacks["rloo"] is None) is (method == "rloo")
+
+
+def test_pairs_are_recommended_where_thumbs_could_not_be_tested() -> None:
+    found = advise([*thumbs(90, 40), *compared(64), *held(compared(3))], 64, 3)
+    assert (found.method, found.feeds[0].lacks) == ("dpo", UNTESTED)
+
+
+UNTESTED = "0 ups and 0 downs held out; expected 3 of each (min_holdout)"
 
 
 def test_every_method_is_told_with_what_it_could_learn_from() -> None:
-    found = advise([*thumbs(3, 2), *compared(4)], 5)
+    found = advise([*thumbs(3, 2), *compared(4)], 5, 0)
     assert [feed.method for feed in found.feeds] == [*KINDS]
     told = {feed.method: (feed.lessons, feed.of) for feed in found.feeds}
     assert told["kto"] == (5, "thumbs")

@@ -74,11 +74,25 @@ def test_the_same_verdicts_give_the_same_reward(policy: Policy) -> None:
 def test_it_says_how_good_it_is(policy: Policy, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "trainer")
     told = learned(policy, thumbs(texts(300))).told
-    assert "the reward tells " in caplog.text
+    assert "a better and a worse answer the reward tells " in caplog.text
+    assert [record.levelname for record in caplog.records] == ["INFO"]
     assert told["reward_auroc"] > 0.9
     assert told["reward_auroc_low"] < told["reward_auroc"] <= told["reward_auroc_high"]
     assert told["reward_accuracy"] > 0.8
     assert told["reward_brier"] < 0.15  # 0.25 is a coin's
+
+
+def test_it_warns_of_a_reward_that_may_be_chance(
+    policy: Policy, caplog: pytest.LogCaptureFixture
+) -> None:
+    said, slips = thumbs(texts(50)), list[Verdict]()
+    for n, text in enumerate(texts(54)[50:]):
+        slips.append(Row(f"s{n}", f"s{n}", text, n % 2 == 0, 1.0, None))
+    for held in (slips, slips[:1]):
+        fit_reward(policy, items(said, held), REWARDED)
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert told[0].endswith(": that may be chance")
+    assert told[1].startswith("nothing that is held out tells a better answer")
 
 
 def test_its_odds_are_the_shares_that_are_liked(policy: Policy) -> None:

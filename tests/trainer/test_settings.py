@@ -56,6 +56,7 @@ def test_a_judge_is_an_address_a_model_and_a_key_that_no_log_shows(
 @pytest.mark.parametrize(
     ("url", "why"),
     [
+        ("http://localhost:99999/v1", "'http://localhost:99999/v1' is no address: Port out of"),
         (None, "trainer_judge_url is None, trainer_judge_model is 'wise'; expected both or none"),
         ("localhost:8001", "'localhost:8001' is no address; expected one such as http://HOST:"),
         ("ftp://host/v1", "'ftp://host/v1' is no address"),

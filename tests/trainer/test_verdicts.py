@@ -1,3 +1,5 @@
+import pytest
+
 from feedback.events import BASE
 from feedback.examples import Example
 from tests.trainer.tiny import PLAN, example
@@ -61,9 +63,23 @@ def test_the_digest_is_of_thumbs_and_of_pairs() -> None:
 def test_too_few_of_them_or_too_few_held_out_are_told() -> None:
     few = PLAN.model_copy(update={"holdout_percent": 50.0, "min_rows": 2})
     said = [example(n, prompt_ids=[n, 1], up=True) for n in range(40)]
-    told = shortage_of_verdicts(verdicts(said, few), few) or ""
-    assert told.endswith("0 downs held out; expected 3 of each")
+    mixed = [example(n, prompt_ids=[n, 1], up=n % 9 > 0) for n in range(40)]
+    strict = few.model_copy(update={"min_holdout": 30})
+    told = shortage_of_verdicts(verdicts(mixed, strict), strict) or ""
+    assert told.endswith(" downs held out; expected 30 of each (min_holdout)")
     enough = [compared(n, prompt_ids=[n, 1]) for n in range(40, 80)]
     assert shortage_of_verdicts(verdicts([*said, *enough], few), few) is None
     many = few.model_copy(update={"min_rows": 500})
     assert (shortage_of_verdicts(verdicts(said, many), many) or "").endswith("expected 500")
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_of_one_thumb_alone_no_reward_can_be_learned(up: bool) -> None:
+    """Whatever it says of all answers alike is right."""
+    plan = EVERYBODY.model_copy(update={"min_rows": 2, "min_holdout": 0})
+    said = [example(n, prompt_ids=[n, 1], up=up) for n in range(40)]
+    told = shortage_of_verdicts(verdicts(said, plan), plan) or ""
+    assert told.startswith(f"40 thumbs {'up' if up else 'down'} and nothing else to train on; ")
+    other = example(40, prompt_ids=[40, 1], up=not up)
+    assert shortage_of_verdicts(verdicts([*said, other], plan), plan) is None
+    assert shortage_of_verdicts(verdicts([*said, compared(41)], plan), plan) is None

@@ -28,11 +28,16 @@ from trainer.plan_file import read_plan
 
 def main() -> None:
     asked = _arguments()
-    plan = Plan.model_validate(read_plan(asked.plan).model_dump() | json.loads(asked.change))
+    plan, change = read_plan(asked.plan), json.loads(asked.change)
     torch.set_num_threads(asked.threads)
     disable_progress_bar()
     for mix, verdicts, method in product(asked.mixes, asked.verdicts, asked.methods):
-        plans = [fit_for(plan, method, verdicts, seed, asked.longer) for seed in asked.seeds]
+        plans = [
+            Plan.model_validate(
+                fit_for(plan, method, verdicts, seed, asked.longer).model_dump() | change
+            )
+            for seed in asked.seeds
+        ]
         size = (verdicts, asked.rounds, asked.prompts)
         tasks = [
             Task(mix, seed, method, *size, plan)
@@ -109,7 +114,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[OURS])
     parser.add_argument("--mixes", nargs="+", choices=MIXES, default=["even"])
     parser.add_argument("--plan", type=Path, default=RECIPE, help=f"as the demo's, {PLAN}")
-    parser.add_argument("--change", default="{}", help="JSON: what differs from the plan")
+    parser.add_argument("--change", default="{}", help="JSON: what differs from that")
     parser.add_argument("--longer", type=int, default=1, help="times the epochs: at equal time")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path(".bench"))
