@@ -42,22 +42,18 @@ def judged(
     """The order of the two is drawn; the judge is asked in both."""
     random = Random(f"{plan.seed}/judge")
     picked, affordable = some(prompts, plan.judged_pairs, random), plan.judge_questions // 2
-    differ, same = list[tuple[Two, Case]](), 0
-    for at in range(0, len(picked), affordable):  # few are drawn for nothing
-        drawn = [
-            (two, _case(two, words)) for two in _twos(speak, picked[at : at + affordable], random)
-        ]
-        new = [one for one in drawn if one[1].first != one[1].second]
-        differ, same = [*differ, *new], same + len(drawn) - len(new)
-        if len(differ) >= affordable:
-            break
-    asked = differ[:affordable]
+    drawn, asked = 0, list[tuple[Two, Case]]()
+    while drawn < len(picked) and len(asked) < affordable:  # as many as it may still be asked of
+        part = picked[drawn : drawn + affordable - len(asked)]
+        cases = [(two, _case(two, words)) for two in _twos(speak, part, random)]
+        asked += [one for one in cases if one[1].first != one[1].second]
+        drawn += len(part)
     rulings = ask([case for _, case in asked])
     if rulings and set(rulings) == {"declined"}:
         raise RoundFailed(f"the judge declined all {len(rulings)} pairs; the log has why")
     fates = Counter[Fate](rulings)
-    fates["same answers"] = same
-    fates["over budget"] = plan.judged_pairs - same - len(asked)
+    fates["same answers"] = drawn - len(asked)
+    fates["over budget"] = len(picked) - drawn
     pairs = [
         two if one == "first" else two[::-1]
         for one, (two, _) in zip(rulings, asked, strict=True)
