@@ -25,7 +25,7 @@ from trainer.settings import Engines
 from trainer.spare import Pace
 
 PROMPTS = [(5, 6, 7, 10 + number) for number in range(40)]
-ANY_GAP = {"max_logprob_gap": 1e9}  # it is no policy at all
+ANY_GAP = {"max_logprob_gap": 1e6}  # it is no policy at all
 PACE = Pace(
     at_once=4,
     per_second=None,

@@ -93,7 +93,7 @@ def test_a_round_without_pairs_says_what_is_missing(judged: Places) -> None:
     assert ended == Round("too_few", f"{few} pairs to train on; expected 500", None)
     alone = run_round(judged, BASE, plan_of("rrhf", min_holdout=500), tell=quiet)
     held = len(course_of(judged, plan_of("rrhf")).items.holdout)
-    assert alone.why == f"{held} rankings held out; expected 500"
+    assert alone.why == f"{held} rankings held out; expected 500 (min_holdout)"
 
 
 def test_the_gates_judge_held_out_pairs_by_pairs(judged: Places) -> None:

@@ -261,7 +261,7 @@ def test_few_pairs_or_the_same_again_are_a_shortage() -> None:
         "20 pairs to train on, but only 1 different; expected 16 different"
     )
     unlike = pairs([correction(number, text=f"{number}") for number in range(20)])
-    assert shortage_of_pairs(unlike, EVERYBODY) == "0 pairs held out; expected 3"
+    assert shortage_of_pairs(unlike, EVERYBODY) == "0 pairs held out; expected 3 (min_holdout)"
     assert shortage_of_pairs(unlike, changed(min_holdout=0)) is None
 
 
