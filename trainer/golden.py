@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from feedback.events import first_complaint
-from trainer.plan_file import BadPlan, place
+from trainer.plan_file import BadPlan, sought_in
 
 Filled = Annotated[str, Field(min_length=1)]
 
@@ -86,7 +86,7 @@ def read_golden(path: str | None) -> list[Golden]:
     try:
         lines = Path(path).read_bytes().splitlines()
     except OSError as error:
-        told = f"golden is {path!r}; expected a file of JSON lines{place(path)}: {error}"
+        told = f"golden is {path!r}; expected a file of JSON lines{sought_in(path)}: {error}"
         raise BadGolden(told) from error
     found = list(_prompts(path, lines))
     if not found:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trainer.plan import Plan
-from trainer.plan_file import BadPlan, place
+from trainer.plan_file import BadPlan, sought_in
 from trainer.settings import JudgeAt
 
 _RUBRIC = """\
@@ -58,5 +58,5 @@ def _text(name: str, path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        told = f"{name} is {path!r}; expected a text file{place(path)}: {error}"
+        told = f"{name} is {path!r}; expected a text file{sought_in(path)}: {error}"
         raise BadGuide(told) from error

@@ -8,6 +8,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from trainer.batch import Text
 from trainer.plan import Plan
+from trainer.reserved import few_held
 from trainer.sources import scarce
 
 
@@ -48,9 +49,5 @@ class Items(NamedTuple, Generic[ItemT]):
 def shortage_of(name: str, items: Items[ItemT], plan: Plan) -> str | None:
     """Why these are not worth a round: it would learn little, or could not be judged."""
     lessons = [tuple(one.text for one in item.answers) for item in items.train]
-    if few := scarce(name, lessons, plan):
-        return few
-    if len(items.holdout) < plan.min_holdout:
-        told = f"{len(items.holdout)} {name} held out"
-        return f"{told}; expected {plan.min_holdout} (min_holdout)"
-    return None
+    few = few_held(len(items.holdout), name, plan.min_holdout)
+    return scarce(name, lessons, plan) or few

@@ -79,6 +79,6 @@ def check_backend(plan: Plan) -> None:
         )
 
 
-def place(path: str) -> str:
+def sought_in(path: str) -> str:
     """Where a plan's file is looked for, if that is where its reader runs."""
     return "" if Path(path).is_absolute() else f" in {Path.cwd()}"

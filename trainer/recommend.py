@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from trainer.methods import KINDS, Method
+from trainer.reserved import few_held, few_of_each
 from trainer.waiting import Seen, count, name_of
 
 # A reward model of fewer verdicts, or of fewer of the scarcer thumb, was not tried.
@@ -43,15 +44,12 @@ def advise(said: Sequence[Seen], needed: int, held_needed: int) -> Advice:
 
 def _untested(method: Method, tests: int, held: Sequence[Seen], needed: int) -> str | None:
     """As the round itself will see it."""
-    ups, downs, compared = _sides(held)
-    expected = f"expected {needed}"
     if KINDS[method] in ("pairs", "lists"):
-        told = f"{tests} {name_of(method)} held out; {expected} (min_holdout)"
-        return told if tests < needed else None
+        return few_held(tests, name_of(method), needed)
+    ups, downs, compared = _sides(held)
     if KINDS[method] == "verdicts" and compared >= max(needed, 1):
         return None
-    told = f"{ups} ups and {downs} downs held out; {expected} of each (min_holdout)"
-    return told if min(ups, downs) < needed else None
+    return few_of_each(ups, downs, needed)
 
 
 def _tested(method: Method) -> Method:

@@ -8,7 +8,7 @@ from feedback.examples import Example
 from trainer.batch import Text
 from trainer.items import Items
 from trainer.plan import Plan
-from trainer.reserved import is_held_out
+from trainer.reserved import few_of_each, is_held_out
 from trainer.sources import Source, are_known, divide, scarce, shorten, sift
 
 
@@ -55,11 +55,7 @@ def shortage(rows: Items[Row], plan: Plan) -> str | None:
 
 def unjudged(holdout: Sequence[Row], plan: Plan) -> str | None:
     ups = sum(row.liked for row in holdout)
-    downs = len(holdout) - ups
-    if min(ups, downs) < plan.min_holdout:
-        told = f"{ups} ups and {downs} downs held out"
-        return f"{told}; expected {plan.min_holdout} of each (min_holdout)"
-    return None
+    return few_of_each(ups, len(holdout) - ups, plan.min_holdout)
 
 
 def _unfit(example: Example, plan: Plan) -> str | None:
